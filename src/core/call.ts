@@ -1,0 +1,249 @@
+import { ambient, type Ambient } from './ambient.js'
+import type { Attempt } from './attempt.js'
+import type { Clock } from './clock.js'
+import { DeadlineError } from './errors.js'
+import type { Guard, Recoverer } from './guard.js'
+import type { InFlight, Listed } from './in-flight.js'
+import type { StallWatch } from './stall.js'
+
+/** What an operation is given first, before the caller's arguments. */
+export interface CallContext {
+  /**
+   * Aborts when the attempt times out, its deadline passes, its caller leaves or the dependency closes.
+   * Each attempt has its own; it is made when it is first read, so an operation that can't use it pays nothing.
+   */
+  readonly signal: AbortSignal
+  /** The dependency's name. */
+  readonly dependency: string
+  /** Counts the tries of one call, from 1. */
+  readonly attempt: number
+  /** How much time is left for this attempt, ms. */
+  readonly remaining: number
+}
+
+/** What a single call may ask for, by `operation.with(…)` or `dependency.run(…, …)`. */
+export interface CallOptions {
+  /** For each attempt, ms, in place of the operation's. A shorter one makes the attempt "cut short": no failure sample. */
+  timeout?: number
+  /** For the whole call, ms: waiting, retries and fallback included. */
+  total?: number
+  /** The instant by which the caller needs an answer: a `Date`, or ms since the epoch. The sooner of it and `total` holds. */
+  deadline?: number | Date
+  /** Aborts the call: it rejects with the signal's own reason. */
+  signal?: AbortSignal
+  /** The class of the bulkhead that the call belongs to. */
+  class?: string
+  /** Shown by `inFlight()`; never put private data into it. */
+  label?: string
+}
+
+/** Where an answer came from. */
+export type Source = 'live' | 'fresh' | 'stale' | 'fallback'
+
+/** A value with its story. */
+export interface CallOutcome<R> {
+  value: R
+  source: Source
+  /** Whether the value is past its fresh time. */
+  stale: boolean
+  /** Ms since the start of the call that produced the value. */
+  age: number
+  /** Why it isn't live, if something failed. */
+  error?: unknown
+}
+
+/** Shared by all calls of a registry. */
+export interface CallWatch {
+  /** Told of every call's end while somebody listens; never throws. */
+  ended: ((call: Call, error: unknown, failed: boolean) => void) | undefined
+}
+
+/** Shared by all operations of a dependency. */
+export interface Life {
+  /** Why no call may start any more, once that is so. */
+  closed: Error | undefined
+}
+
+type Answering = Required<Pick<Recoverer, 'answer'>>
+type Keeping = Required<Pick<Recoverer, 'settle'>>
+
+/** One operation with its policies, put together once. */
+export interface Pipeline {
+  readonly dependency: string
+  readonly name: string
+  readonly operation: (context: CallContext, ...args: never[]) => unknown
+  readonly guards: readonly Guard[]
+  /** Outermost first. */
+  readonly recoverers: readonly Recoverer[]
+  /** Those of them that may answer before an attempt, and those that see how each ends; apart, for the healthy path. */
+  readonly answering: readonly Answering[]
+  readonly keeping: readonly Keeping[]
+  readonly clock: Clock
+  readonly stalls: StallWatch
+  readonly inFlight: InFlight<Attempt>
+  /** For the whole call, ms; `Infinity` = none. */
+  readonly total: number
+  /** What bounds an asynchronous fallback when no deadline does, ms. */
+  readonly patience: number
+  readonly label: string | undefined
+  /** Whether its attempts judge the dependency. */
+  readonly counts: boolean
+  /** The work goes on when its caller leaves. */
+  readonly detached: boolean
+  readonly isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
+  readonly life: Life
+  /** What a policy threw where nobody could be told. */
+  readonly report: (error: unknown) => void
+  readonly watch: CallWatch
+}
+
+let resolveOfNext: (value: unknown) => void
+let rejectOfNext: (reason: unknown) => void
+/** Shared by all promises, so that making one takes no closure of its own. */
+const capture = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
+  resolveOfNext = resolve
+  rejectOfNext = reject
+}
+
+/** The record of one caller's call, whatever number of attempts it takes. */
+export class Call implements Listed<Call> {
+  readonly pipeline: Pipeline
+  readonly args: readonly unknown[]
+  readonly options: CallOptions | undefined
+  /** When it began, by the monotonic clock. */
+  readonly began: number
+  /** When it must be answered, by the monotonic clock; `Infinity` = never. */
+  readonly deadline: number
+  /** The class of route that it belongs to. */
+  readonly class: string | undefined
+  /** The request in whose course it is made. */
+  readonly around: Ambient | undefined
+  /** Recoverers before this index stay out of it (a flight that several callers share recovers for none of them). */
+  readonly outermost: number
+  /** Whether a caller made it; the library itself makes those that several callers share, or that outlive theirs. */
+  readonly own: boolean
+  attempts = 0
+  attempt: Attempt | undefined = undefined
+  done = false
+  promise: Promise<unknown> | undefined = undefined
+  source: Source = 'live'
+  stale = false
+  age = 0
+  /** What kept it from being live. */
+  error: unknown = undefined
+  value: unknown = undefined
+  /** `isFailure` judged `value` failed, so anything else is better. */
+  failedValue = false
+  /** The error isn't the dependency's failure, so nothing is served in its place. */
+  nonFailure = false
+  /** The stale cache's: under which key, and in what order. */
+  key: string | undefined = undefined
+  sequence = 0
+  /** Told when the caller leaves while something other than an attempt is being waited for. */
+  onLeave: ((reason: unknown) => void) | undefined = undefined
+  private resolver: ((value: unknown) => void) | undefined = undefined
+  private rejecter: ((reason: unknown) => void) | undefined = undefined
+  private abortListener: (() => void) | undefined = undefined
+  private departure: ((reason: unknown) => void) | undefined = undefined
+  older: Call | undefined = undefined
+  newer: Call | undefined = undefined
+
+  /** @param outermost given for a call that the library makes: under nobody's deadline, signal or request */
+  constructor(pipeline: Pipeline, args: readonly unknown[], options: CallOptions | undefined, outermost?: number) {
+    this.pipeline = pipeline
+    this.args = args
+    this.options = options
+    this.own = outermost === undefined
+    this.outermost = outermost ?? 0
+    const around = (this.around = outermost === undefined ? ambient.read() : undefined)
+    this.class = options?.class ?? around?.class
+    const now = (this.began = pipeline.clock.now())
+    const deadline = options === undefined ? now + pipeline.total : deadlineOf(pipeline, options, now)
+    this.deadline = around === undefined ? deadline : Math.min(deadline, around.deadline)
+  }
+
+  /** Time left for the whole call, ms. */
+  remaining(now: number): number {
+    return this.deadline - now
+  }
+
+  /** Whether the request's own timer will say when its time is over. */
+  get timedByRequest(): boolean {
+    return this.around !== undefined && this.deadline === this.around.deadline
+  }
+
+  /** Makes the caller's promise; `onDeparture` runs when the caller leaves. */
+  open(onDeparture: (reason: unknown) => void): Promise<unknown> {
+    this.promise = new Promise(capture)
+    this.resolver = resolveOfNext
+    this.rejecter = rejectOfNext
+    this.departure = onDeparture
+    const signal = this.options?.signal
+    if (signal !== undefined) {
+      this.abortListener = () => {
+        onDeparture(signal.reason)
+      }
+      signal.addEventListener('abort', this.abortListener, { once: true })
+    }
+    this.around?.enter(this)
+    return this.promise
+  }
+
+  /** The caller leaves. */
+  depart(reason: unknown): void {
+    if (!this.done) this.departure?.(reason)
+  }
+
+  /** What is served in place of a live value. */
+  serve(value: unknown, source: Source, age: number, stale: boolean): true {
+    this.value = value
+    this.source = source
+    this.age = age
+    this.stale = stale
+    this.failedValue = false
+    return true
+  }
+
+  /** Ends it with what was served, before any attempt. */
+  answered(): Promise<unknown> {
+    this.end(undefined, false)
+    return Promise.resolve(this.value)
+  }
+
+  succeed(value: unknown): void {
+    if (this.done) return
+    this.value = value
+    this.end(undefined, false)
+    this.resolver?.(value)
+  }
+
+  fail(error: unknown): void {
+    if (this.done) return
+    this.error = error
+    this.end(error, true)
+    this.rejecter?.(error)
+  }
+
+  outcome(): CallOutcome<unknown> {
+    const { value, source, stale, age, error } = this
+    return error === undefined ? { value, source, stale, age } : { value, source, stale, age, error }
+  }
+
+  deadlineError(): DeadlineError {
+    const { dependency, name } = this.pipeline
+    return new DeadlineError(`${dependency} (${name}): no time left for the call`, { dependency })
+  }
+
+  private end(error: unknown, failed: boolean): void {
+    this.done = true
+    if (this.abortListener !== undefined) this.options?.signal?.removeEventListener('abort', this.abortListener)
+    if (this.promise !== undefined) this.around?.leave(this)
+    if (this.own) this.pipeline.watch.ended?.(this, error, failed)
+  }
+}
+
+function deadlineOf(pipeline: Pipeline, options: CallOptions, now: number): number {
+  const total = now + (options.total ?? pipeline.total)
+  if (options.deadline === undefined) return total
+  return Math.min(total, now + Number(options.deadline) - pipeline.clock.wall())
+}

@@ -1,0 +1,154 @@
+import * as v from 'valibot'
+import type { Attempt } from './attempt.js'
+import type { Pipeline } from './call.js'
+import { systemClock, type Clock } from './clock.js'
+import { OptionError } from './errors.js'
+import type { Guard, Recoverer } from './guard.js'
+import { InFlight } from './in-flight.js'
+import { duration, fn, group, parse, text } from './options.js'
+import type { GuardPolicy, PolicyHost, RecovererPolicy } from './policy.js'
+import { stallWatch } from './stall.js'
+import { Tally } from './tally.js'
+import { Within } from './within.js'
+import { NO_CACHE, wrapped, type Operation, type OperationCache, type Wrapped } from './wrapped.js'
+
+/** The standard order, outermost first. What isn't in it, a policy of one's own, may stand anywhere among its role. */
+const RECOVERERS = ['fallback', 'stale cache', 'retry']
+const GUARDS = ['circuit', 'rate', 'bulkhead', 'timeout', 'injection']
+
+/** How long an asynchronous fallback may take when no deadline says less, ms. */
+const PATIENCE = 3_000
+
+export interface ComposeOptions {
+  /** Shown in errors and used in cache keys. Default: the function's name. */
+  name?: string
+  /** For the whole call, ms. Default: none. */
+  total?: number
+  /** As a dependency's `circuit.isFailure`. */
+  isFailure?: (result: { error?: unknown; value?: unknown }) => boolean
+  clock?: Clock
+  /** Told what a policy threw where nobody could be told. Default: a process warning. */
+  onError?: (error: unknown) => void
+}
+
+const schema = group({
+  name: v.optional(text),
+  total: v.optional(duration),
+  isFailure: v.optional(fn<NonNullable<ComposeOptions['isFailure']>>()),
+  clock: v.optional(v.custom<Clock>((clock) => typeof clock === 'object' && clock !== null)),
+  onError: v.optional(fn<(error: unknown) => void>()),
+})
+
+/**
+ * Puts policies around operations by hand: recoverers first (outermost first), then guards.
+ * `registry.dependency(…)` is the same in the standard order, with a circuit, and is what most should use.
+ *
+ * @throws OptionError (`ERR_OPTION`) for another order, or a policy given twice
+ * @example
+ * const load = compose([fallback({ value: [] })], [bulkhead({ slots: 10 }), timeout(500)])(fetchItems)
+ */
+export function compose(
+  recoverers: readonly RecovererPolicy[],
+  guards: readonly GuardPolicy[],
+  options: ComposeOptions = {},
+): <A extends unknown[], R>(operation: Operation<A, R>) => Wrapped<A, Awaited<R>> {
+  checkOrder(recoverers, 'recoverer', RECOVERERS)
+  checkOrder(guards, 'guard', GUARDS)
+  const given = parse(schema, options, 'compose')
+  const clock = given.clock ?? systemClock
+  const report = (error: unknown): void => {
+    try {
+      if (given.onError === undefined) process.emitWarning(String(error), 'CofferdamWarning')
+      else given.onError(error)
+    } catch {
+      // Reporting has failed too; there is nobody left to tell, and the call must still be settled.
+    }
+  }
+  const gate = guards.find((policy) => policy.gate !== undefined)?.gate
+  const bounded = guards.some(({ kind }) => kind === 'timeout')
+  return (operation) => {
+    if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
+    const name = given.name ?? (operation.name || 'operation')
+    const host: Omit<PolicyHost, 'index'> = {
+      clock,
+      stalls: stallWatch(clock),
+      tally: new Tally(),
+      dependency: name,
+      operation: name,
+      report,
+      trialDue: () => gate?.trialDue ?? false,
+    }
+    return assemble(
+      {
+        operation: operation as unknown as Operation<never[], unknown>,
+        total: given.total ?? Infinity,
+        patience: PATIENCE,
+        isFailure: given.isFailure,
+        inFlight: new InFlight<Attempt>(),
+        counts: true,
+        detached: false,
+        label: undefined,
+        life: { closed: undefined },
+        watch: { ended: undefined },
+      },
+      host,
+      recoverers,
+      [...guards.map((policy) => policy.make({ ...host, index: -1 })), ...(bounded ? [] : [new Within(clock)])],
+    )
+  }
+}
+
+type Own = Pick<
+  Pipeline,
+  'total' | 'patience' | 'isFailure' | 'inFlight' | 'counts' | 'detached' | 'label' | 'life' | 'watch'
+> & {
+  operation: Operation<never[], unknown>
+}
+
+/** Makes the recoverers of one operation, and the operation out of all its parts. */
+export function assemble<A extends unknown[], R>(
+  own: Own,
+  host: Omit<PolicyHost, 'index'>,
+  policies: readonly RecovererPolicy[],
+  guards: readonly Guard[],
+): Wrapped<A, Awaited<R>> {
+  const recoverers = policies.map((policy, index) => policy.make({ ...host, index }))
+  const pipeline: Pipeline = {
+    ...own,
+    dependency: host.dependency,
+    name: host.operation,
+    clock: host.clock,
+    stalls: host.stalls,
+    report: host.report,
+    recoverers,
+    answering: recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering'],
+    keeping: recoverers.filter((recoverer) => recoverer.settle !== undefined) as Pipeline['keeping'],
+    guards,
+  }
+  return wrapped<A, Awaited<R>>(pipeline, recoverers.find(hasCache)?.cache ?? NO_CACHE)
+}
+
+/** A recoverer that keeps values lends its cache to the operation. */
+interface Keeping extends Recoverer {
+  readonly cache: OperationCache<never>
+}
+
+const hasCache = (recoverer: Recoverer): recoverer is Keeping => 'cache' in recoverer
+
+function checkOrder(policies: readonly unknown[], role: 'guard' | 'recoverer', order: readonly string[]): void {
+  const path = `${role}s`
+  if (!Array.isArray(policies)) throw new OptionError(path, 'must be an array: recoverers first, then guards')
+  let place = -1
+  const seen = new Set<string>()
+  for (const policy of policies as (Partial<GuardPolicy | RecovererPolicy> | null | undefined)[]) {
+    const kind = policy?.kind ?? 'something else'
+    if (policy?.role !== role)
+      throw new OptionError(path, `${kind} is not a ${role}; recoverers come first, then guards`)
+    const here = order.indexOf(kind)
+    if (here === -1) continue
+    if (seen.has(kind)) throw new OptionError(path, `${kind} is given twice`)
+    if (here < place) throw new OptionError(path, `${kind} comes too late; the order is ${order.join(', ')}`)
+    seen.add(kind)
+    place = here
+  }
+}

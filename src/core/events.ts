@@ -1,0 +1,55 @@
+/**
+ * Typed events. A listener runs after the state has changed and can't hurt whoever emitted:
+ * what it throws or rejects with goes to `onError`, nowhere else.
+ */
+export class Events<Map extends object> {
+  readonly #listeners: { [Name in keyof Map]?: Set<(payload: Map[Name]) => unknown> } = {}
+  readonly #onError: (error: unknown, event: keyof Map) => void
+
+  constructor(onError: (error: unknown, event: keyof Map) => void) {
+    this.#onError = onError
+  }
+
+  /** @returns a function that removes the listener. */
+  on<Name extends keyof Map>(name: Name, listener: (payload: Map[Name]) => unknown): () => void {
+    const listeners = (this.#listeners[name] ??= new Set())
+    // An entry of its own, so that registering one function twice takes two removals.
+    const entry = (payload: Map[Name]): unknown => listener(payload)
+    listeners.add(entry)
+    return () => {
+      listeners.delete(entry)
+    }
+  }
+
+  /** Ask before building a payload: without a listener an event costs this one look-up. */
+  has(name: keyof Map): boolean {
+    const listeners = this.#listeners[name]
+    return listeners !== undefined && listeners.size > 0
+  }
+
+  emit<Name extends keyof Map>(name: Name, payload: Map[Name]): void {
+    const listeners = this.#listeners[name]
+    if (listeners === undefined) return
+    Object.freeze(payload)
+    for (const listener of [...listeners]) {
+      try {
+        const result = listener(payload)
+        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error, name))
+      } catch (error) {
+        this.#failed(error, name)
+      }
+    }
+  }
+
+  removeAll(): void {
+    for (const name of Object.keys(this.#listeners) as (keyof Map)[]) this.#listeners[name]?.clear()
+  }
+
+  #failed(error: unknown, name: keyof Map): void {
+    try {
+      this.#onError(error, name)
+    } catch {
+      // Reporting has failed too; there is nobody left to tell.
+    }
+  }
+}

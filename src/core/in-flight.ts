@@ -1,0 +1,46 @@
+/** What can stand in an {@link InFlight} list. */
+export interface Listed<T extends Listed<T>> {
+  older: T | undefined
+  newer: T | undefined
+}
+
+/** Work that has begun and not yet ended, oldest first. A linked list: entering and leaving cost the same at any size. */
+export class InFlight<T extends Listed<T>> implements Iterable<T> {
+  size = 0
+  #oldest: T | undefined
+  #newest: T | undefined
+  #whenEmpty: (() => void)[] = []
+
+  add(item: T): void {
+    item.older = this.#newest
+    item.newer = undefined
+    if (this.#newest === undefined) this.#oldest = item
+    else this.#newest.newer = item
+    this.#newest = item
+    this.size++
+  }
+
+  /** Harmless when the item isn't here. */
+  remove(item: T): void {
+    if (item.older === undefined && item !== this.#oldest) return
+    if (item.older === undefined) this.#oldest = item.newer
+    else item.older.newer = item.newer
+    if (item.newer === undefined) this.#newest = item.older
+    else item.newer.older = item.older
+    item.older = item.newer = undefined
+    if (--this.size === 0 && this.#whenEmpty.length > 0) for (const tell of this.#whenEmpty.splice(0)) tell()
+  }
+
+  /** Resolves when no work is left; who waits puts a bound on it. */
+  empty(): Promise<void> {
+    if (this.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenEmpty.push(resolve))
+  }
+
+  /** As of now: what is done with one item may end others. */
+  [Symbol.iterator](): Iterator<T> {
+    const items: T[] = []
+    for (let item = this.#oldest; item !== undefined; item = item.newer) items.push(item)
+    return items.values()
+  }
+}

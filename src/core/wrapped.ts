@@ -1,0 +1,98 @@
+import * as v from 'valibot'
+import { begin } from './runner.js'
+import { beginDetached } from './detached.js'
+import { Call, type CallContext, type CallOptions, type CallOutcome, type Pipeline } from './call.js'
+import { duration, group, parse, text } from './options.js'
+
+/** Marks wrapped operations. */
+export const WRAPPED = Symbol.for('cofferdam.wrapped')
+
+/** What is kept of an operation's answers. Does nothing for one that isn't cached. */
+export interface OperationCache<A extends unknown[]> {
+  /** For good: a call in flight doesn't bring the value back. @returns whether there was one */
+  delete(...args: A): boolean
+  /** What is fresh becomes stale. @returns whether there was a value */
+  expire(...args: A): boolean
+  /** All values of this operation, for good. */
+  clear(): void
+  /** What the cache has done so far, by reason. */
+  counts(): Readonly<Record<string, number>>
+}
+
+/** An operation, called the same way as the function that it wraps, less the context. */
+export interface Caller<A extends unknown[], R> {
+  /**
+   * @throws UnavailableError, BulkheadFullError, QueueTimeoutError, CallTimeoutError, DeadlineError, ClosedError when
+   * there is nothing to serve instead; the signal's reason after the caller's abort; and whatever the operation throws
+   */
+  (...args: A): Promise<R>
+  /** The same with the answer's story: where it came from and how old it is. */
+  outcome(...args: A): Promise<CallOutcome<R>>
+}
+
+/** A guarded operation. */
+export interface Wrapped<A extends unknown[], R> extends Caller<A, R> {
+  /**
+   * The same operation with options for a call.
+   * @throws OptionError (`ERR_OPTION`)
+   */
+  with(options: CallOptions): Caller<A, R>
+  readonly cache: OperationCache<A>
+  /** The name that it goes by in keys, events and errors. */
+  readonly operation: string
+}
+
+/** The function that is wrapped: the context first, then the caller's arguments. A value, a promise, a thenable or a throw are all one. */
+export type Operation<A extends unknown[], R> = (context: CallContext, ...args: A) => R
+
+const signal = v.custom<AbortSignal>((given) => given instanceof AbortSignal, 'must be an AbortSignal')
+const instant = v.pipe(
+  v.custom<number | Date>(
+    (given) => (typeof given === 'number' || given instanceof Date) && Number.isFinite(Number(given)),
+    'must be a Date, or milliseconds since the epoch',
+  ),
+  // A copy: a Date can be set anew.
+  v.transform(Number),
+)
+
+/** @internal */
+export const callEntries = {
+  timeout: v.optional(duration),
+  total: v.optional(duration),
+  deadline: v.optional(instant),
+  signal: v.optional(signal),
+  class: v.optional(text),
+  label: v.optional(text),
+}
+
+const callSchema = group(callEntries)
+
+/** @internal */
+export const NO_CACHE: OperationCache<unknown[]> = {
+  delete: () => false,
+  expire: () => false,
+  clear: () => undefined,
+  counts: () => ({}),
+}
+
+/** Makes the function that people call. */
+export function wrapped<A extends unknown[], R>(pipeline: Pipeline, cache: OperationCache<A>): Wrapped<A, R> {
+  const plain = caller<A, R>(pipeline, undefined)
+  return Object.assign(plain, {
+    [WRAPPED]: true,
+    with: (options: CallOptions) => caller<A, R>(pipeline, parse(callSchema, options, 'with') as CallOptions),
+    cache,
+    operation: pipeline.name,
+  })
+}
+
+function caller<A extends unknown[], R>(pipeline: Pipeline, options: CallOptions | undefined): Caller<A, R> {
+  const start = pipeline.detached ? beginDetached : begin
+  const plain = (...args: A): Promise<R> => start(new Call(pipeline, args, options)) as Promise<R>
+  const outcome = async (...args: A): Promise<CallOutcome<R>> => {
+    const call = new Call(pipeline, args, options)
+    await start(call)
+    return call.outcome() as CallOutcome<R>
+  }
+  return Object.assign(plain, { outcome })
+}
