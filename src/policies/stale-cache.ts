@@ -1,0 +1,239 @@
+import type { Attempt } from '../core/attempt.js'
+import type { Call } from '../core/call.js'
+import type { Clock } from '../core/clock.js'
+import { OptionError } from '../core/errors.js'
+import type { Outcome, Recoverer } from '../core/guard.js'
+import { group, parse } from '../core/options.js'
+import type { PolicyHost, RecovererPolicy } from '../core/policy.js'
+import type { OperationCache } from '../core/wrapped.js'
+import {
+  cacheEntries,
+  cacheSettings,
+  staleEntries,
+  type CacheOptions,
+  type CacheSettings,
+  type StaleOptions,
+} from './cache/cache-options.js'
+import { Flights } from './cache/flights.js'
+import { KeyMaker } from './cache/key.js'
+import { Store, type Entry, type Owner } from './cache/store.js'
+import { Throttle } from './cache/throttle.js'
+import { deepFreeze, singleUse } from './cache/value.js'
+
+/** What the cache of one operation has done, by reason. */
+export interface CacheCounts {
+  /** Fresh values served. */
+  fresh: number
+  /** Stale values served. */
+  stale: number
+  /** Calls that joined another. */
+  joined: number
+  written: number
+  /** Results dropped because a later call had written, or the key was deleted, after their call began. */
+  older: number
+  /** Results dropped because their `version` was lower than the one held. */
+  olderVersion: number
+  /** Values larger than `maxBytes`; the one held before is dropped too. */
+  oversize: number
+  /** Values that `cacheIf` declined. */
+  declined: number
+  /** Calls that passed the cache by because `key` or `scope` threw or gave no string. */
+  keyErrors: number
+}
+
+/**
+ * The last good answer, for when a live one can't be had (or, with `freshFor`, need not be). Idea: RFC 5861,
+ * stale-while-revalidate and stale-if-error; here every value is served with its true age.
+ */
+export class StaleCache implements Recoverer, Owner {
+  readonly kind = 'stale cache'
+  /** What the wrapped operation shows as its `cache`. */
+  readonly cache: OperationCache<unknown[]> = {
+    delete: (...args) => this.#deleteFor(args),
+    expire: (...args) => this.#expire(args),
+    clear: () => {
+      this.#clear()
+    },
+    counts: () => ({ ...this.counts }),
+  }
+  fence = 0
+  readonly counts: CacheCounts = {
+    fresh: 0,
+    stale: 0,
+    joined: 0,
+    written: 0,
+    older: 0,
+    olderVersion: 0,
+    oversize: 0,
+    declined: 0,
+    keyErrors: 0,
+  }
+  readonly #clock: Clock
+  readonly #host: PolicyHost
+  readonly #settings: CacheSettings
+  readonly #store: Store
+  readonly #keys: KeyMaker
+  readonly #flights: Flights | undefined
+  readonly #throttle: Throttle | undefined
+  readonly #onOlderVersion: () => void
+  #sequence = 0
+
+  constructor(host: PolicyHost, settings: CacheSettings, store: Store, onOlderVersion: () => void) {
+    this.#host = host
+    this.#clock = host.clock
+    this.#settings = settings
+    this.#store = store
+    this.#onOlderVersion = onOlderVersion
+    this.#keys = new KeyMaker(host.operation, settings.key, settings.scope)
+    if (settings.freshFor > 0) this.#throttle = new Throttle(host.clock)
+    if (settings.coalesce) this.#flights = new Flights(host.index, (key) => this.#throttle?.failed(key))
+  }
+
+  answer(call: Call): Promise<unknown> | undefined {
+    const key = this.#keyOf(call.args)
+    if (key === undefined) return undefined
+    call.key = key
+    call.sequence = ++this.#sequence
+    const { freshFor, staleFor } = this.#settings
+    if (freshFor > 0) {
+      const entry = this.#store.get(key)
+      if (entry !== undefined) {
+        const age = call.began - entry.startedAt
+        if (!entry.expired && age < freshFor) {
+          this.counts.fresh++
+          this.#host.tally.add('fresh')
+          call.serve(entry.value, 'fresh', age, false)
+          return call.answered()
+        }
+        if (age < staleFor && this.#throttle!.holds(key, call.began) && !this.#host.trialDue()) {
+          this.#serveStale(call, entry, age)
+          return call.answered()
+        }
+      }
+    }
+    // With no time left nothing may start; what there is to serve is found on the ordinary way.
+    if (call.deadline <= call.began) return undefined
+    return this.#flights?.join(call, key, () => {
+      this.counts.joined++
+      this.#host.tally.add('joins')
+    })
+  }
+
+  recover(call: Call): boolean {
+    if (call.key === undefined) return false
+    // A flight tells of its failures itself; this is a call that went alone.
+    if (loadFailed(call.attempt)) this.#throttle?.failed(call.key)
+    const entry = this.#store.get(call.key)
+    if (entry === undefined) return false
+    const age = this.#clock.now() - entry.startedAt
+    if (age >= this.#settings.staleFor) return false
+    this.#serveStale(call, entry, age)
+    return true
+  }
+
+  settle(attempt: Attempt, outcome: Outcome): Error | undefined {
+    const { key } = attempt.call
+    if (key === undefined) return undefined
+    if (outcome === 'success') return this.#keep(attempt, key)
+    if (outcome === 'refused' || outcome === 'cancelled') return undefined
+    // A value that was judged failed has no error to ask about.
+    if (attempt.error !== undefined && this.#settings.evictOn(attempt.error)) this.#evict(key, attempt.call.sequence)
+    return undefined
+  }
+
+  #deleteFor(args: readonly unknown[]): boolean {
+    const key = this.#keyOf(args)
+    return key === undefined ? false : this.#delete(key)
+  }
+
+  #expire(args: readonly unknown[]): boolean {
+    const key = this.#keyOf(args)
+    const entry = key === undefined ? undefined : this.#store.get(key)
+    if (entry !== undefined) entry.expired = true
+    return entry !== undefined
+  }
+
+  #clear(): void {
+    this.#flights?.closeAll()
+    this.#store.clear(this, this.#sequence)
+  }
+
+  #keep(attempt: Attempt, key: string): Error | undefined {
+    const { value, call } = attempt
+    const once = singleUse(value)
+    if (once !== undefined)
+      return new OptionError(
+        `${this.#host.operation}.key`,
+        `a result that is cached must not be ${once}: read it first`,
+      )
+    this.#throttle?.succeeded(key)
+    const { cacheIf, version, freeze } = this.#settings
+    if (cacheIf !== undefined && !cacheIf(value as never, ...(call.args as never[]))) {
+      this.counts.declined++
+      return undefined
+    }
+    if (freeze) deepFreeze(value)
+    const kept = version === undefined ? undefined : version(value as never)
+    const result = this.#store.write(this, key, value, attempt.startedAt, call.sequence, kept)
+    if (result === 'written') this.counts.written++
+    else {
+      this.counts[result]++
+      if (result === 'olderVersion') this.#onOlderVersion()
+    }
+    return undefined
+  }
+
+  #delete(key: string): boolean {
+    this.#flights?.close(key)
+    return this.#store.delete(key, { owner: this, sequence: this.#sequence })
+  }
+
+  /** The thing was gone when that call asked: what a later one brought stays. */
+  #evict(key: string, sequence: number): void {
+    const entry = this.#store.get(key)
+    if (entry === undefined || entry.sequence < sequence) this.#store.delete(key, { owner: this, sequence })
+  }
+
+  #serveStale(call: Call, entry: Entry, age: number): void {
+    this.counts.stale++
+    this.#host.tally.add('stale')
+    call.serve(entry.value, 'stale', age, entry.expired || age >= this.#settings.freshFor)
+  }
+
+  #keyOf(args: readonly unknown[]): string | undefined {
+    try {
+      return this.#keys.of(args)
+    } catch (error) {
+      this.counts.keyErrors++
+      this.#host.report(error)
+      return undefined
+    }
+  }
+}
+
+/** Its operation ran and brought nothing good in its own time; one that was cut short has not failed. */
+function loadFailed(attempt: Attempt | undefined): boolean {
+  if (attempt === undefined) return false
+  return attempt.phase === 'abandoned' ? attempt.cut === undefined : attempt.ran
+}
+
+const schema = group({ ...staleEntries, ...cacheEntries })
+
+/**
+ * For `compose`: keeps the last good answers of the operation, and serves them when a live one can't be had.
+ *
+ * @throws OptionError (`ERR_OPTION`)
+ * @example
+ * compose([staleCache({ key: (id: string) => id, scope: 'public' })], [timeout(500)])(load)
+ */
+export function staleCache<A extends unknown[], R>(options: StaleOptions & CacheOptions<A, R>): RecovererPolicy {
+  const given = parse(schema, options, 'staleCache')
+  const { max = 1_000, maxBytes, sizeOf, ...own } = given
+  const settings = cacheSettings({ ...own, key: given.key }, {}, 'staleCache')
+  if (settings === undefined) throw new OptionError('staleCache.key', 'is required')
+  return {
+    role: 'recoverer',
+    kind: 'stale cache',
+    make: (host) => new StaleCache(host, settings, new Store({ max, maxBytes, sizeOf }), () => undefined),
+  }
+}
