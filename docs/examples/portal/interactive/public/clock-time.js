@@ -1,0 +1,1 @@
+export const clockTime = (wall) => new Date(wall).toTimeString().slice(0, 8)

@@ -1,0 +1,383 @@
+import type CircuitBreaker from 'opossum'
+import type { Attempt } from './core/attempt.js'
+import { bound } from './core/bound.js'
+import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
+import type { Clock } from './core/clock.js'
+import { assemble } from './core/compose.js'
+import { ClosedError, OptionError } from './core/errors.js'
+import { GATE, type Gate, type Gated } from './core/gate.js'
+import type { Guard } from './core/guard.js'
+import { InFlight } from './core/in-flight.js'
+import { duration, parse } from './core/options.js'
+import type { PolicyHost, RecovererPolicy } from './core/policy.js'
+import { Slots } from './core/slots.js'
+import { stallWatch } from './core/stall.js'
+import { Tally } from './core/tally.js'
+import { callEntries, type Operation, type Wrapped } from './core/wrapped.js'
+import type { DependencySettings } from './dependency-options.js'
+import { healthOf, type Health } from './health/health.js'
+import { OpossumMirror } from './health/mirror.js'
+import type { Mode, Override } from './health/override.js'
+import type { DependencySnapshot } from './health/snapshot.js'
+import type { Cause } from './health/cause.js'
+import { Verdict } from './health/verdict.js'
+import { operationSettings, type OperationOptions, type OperationSettings } from './operation-options.js'
+import { Bulkhead } from './policies/bulkhead.js'
+import { Store } from './policies/cache/store.js'
+import { Circuit } from './policies/circuit.js'
+import { Fallback } from './policies/fallback.js'
+import { StaleCache } from './policies/stale-cache.js'
+import { Timeout, Timeouts } from './policies/timeout.js'
+import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
+
+/** @internal What a dependency tells its registry. */
+export interface DependencyHost {
+  readonly clock: Clock
+  changed(): void
+  flipped(dependency: string, to: Mode, cause: Cause, enforced: boolean): void
+  leaked(attempt: Attempt): void
+  olderValue(dependency: string, operation: string): void
+  readonly watch: CallWatch
+  report(error: unknown, dependency: string): void
+}
+
+/** `run` takes the options of a call and of an operation together. */
+export type RunOptions<R> = CallOptions & Omit<OperationOptions<[], R>, keyof CallOptions>
+
+/**
+ * One guarded dependency, put together from the rooms below: circuit, slots and timers belong to it,
+ * cache and fallback to each wrapped operation. Made by `registry.dependency(…)`.
+ */
+export class Dependency implements Gated {
+  readonly name: string
+  /** @internal */
+  readonly [GATE]: { gate: Gate; tally: Tally }
+  readonly #settings: DependencySettings
+  readonly #host: DependencyHost
+  readonly #clock: Clock
+  readonly #tally = new Tally()
+  readonly #verdict: Verdict
+  readonly #slots: Slots
+  readonly #circuit: Circuit
+  readonly #bulkhead: Bulkhead
+  readonly #timeouts: Timeouts
+  readonly #inFlight = new InFlight<Attempt>()
+  readonly #store: Store
+  readonly #names = new Set<string>()
+  /** What one-off calls of the same name share: their cache. */
+  readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
+  #mirror: OpossumMirror | undefined
+  readonly #life: Life = { closed: undefined }
+  #closing: Promise<void> | undefined
+
+  /** @internal Use `registry.dependency(…)`. */
+  constructor(name: string, settings: DependencySettings, host: DependencyHost) {
+    const { clock } = host
+    this.name = name
+    this.#settings = settings
+    this.#host = host
+    this.#clock = clock
+    this.#verdict = new Verdict({
+      dependency: name,
+      clock,
+      stalls: stallWatch(clock),
+      circuit: settings.circuit,
+      enforce: settings.enforce,
+      listener: {
+        changed: () => {
+          host.changed()
+        },
+        flipped: (to, cause, enforced) => {
+          if (enforced && to === 'unavailable') {
+            this.#mirrored()
+            // Who waits for a slot learns it too, instead of calling what is known to be unavailable.
+            this.#slots.dismiss(this.#verdict.refusal())
+          }
+          host.flipped(name, to, cause, enforced)
+        },
+        rose: () => {
+          this.#rampSlots()
+        },
+      },
+    })
+    const { bulkhead } = settings
+    this.#slots =
+      bulkhead.pool?.slots.join(name, bulkhead.share, 'bulkhead.guaranteed') ?? Slots.pool(name, bulkhead.slots)
+    const { others, classes } = this.#joinClasses()
+    this.#circuit = new Circuit(this.#verdict, this.#tally)
+    this.#bulkhead = new Bulkhead(clock, this.#tally, others, classes, bulkhead, (attempt) => {
+      this.#leaked(attempt)
+    })
+    this.#timeouts = new Timeouts(clock)
+    this.#store = new Store(settings.stale)
+    this[GATE] = { gate: this.#verdict, tally: this.#tally }
+  }
+
+  /** Readiness is red while it is unavailable. */
+  get required(): boolean {
+    return this.#settings.required
+  }
+
+  /** The registry's verdict, read from memory. */
+  get mode(): Mode {
+    this.#verdict.refresh()
+    return this.#verdict.mode
+  }
+
+  /**
+   * A real opossum breaker in step with this dependency, for listeners, dashboards and exporters written for opossum.
+   * It follows: to change anything, use `registry.setMode`. From the first reading on every call is told to it.
+   */
+  get circuit(): CircuitBreaker<[], undefined> {
+    const mirror = this.#mirrored()
+    this.#tally.follow ??= (what, attempt) => {
+      mirror.count(what, attempt)
+    }
+    return mirror
+  }
+
+  /** How it is: mode and circuit, the window's figures, latency, slots and what was counted so far. */
+  health(): Health {
+    return healthOf(this.#verdict, this.#slots, this.#tally, this.#inFlight.size)
+  }
+
+  /** Work that has not ended, oldest first; also when its caller has gone or its slot was reclaimed. */
+  inFlight(): WorkInFlight[] {
+    return [...this.#inFlight].map((attempt) => describeWork(attempt, this.#clock))
+  }
+
+  /**
+   * Wraps one operation of this dependency. The result is called with the same arguments, less the context.
+   *
+   * @throws OptionError (`ERR_OPTION`) naming the option
+   * @example
+   * const loadFeed = feed.wrap(
+   *   async ({ signal }, category: string) => (await fetch(`${base}/${category}`, { signal })).json(),
+   *   { name: 'load-feed', key: (category) => category, scope: 'public', fallback: { value: [] } },
+   * )
+   */
+  wrap<A extends unknown[], R>(
+    operation: Operation<A, R>,
+    options: NoInfer<OperationOptions<A, Awaited<R>>> = {},
+  ): Wrapped<A, Awaited<R>> {
+    if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
+    const settings = operationSettings(options, this.#settings.stale)
+    return this.#assemble<A, R>(operation, settings, this.#nameOf(operation, settings))
+  }
+
+  /**
+   * Calls `operation` once, guarded. It is cached only with `name`, `key` and `scope`; calls of one name share
+   * their cache, with the options of the first.
+   *
+   * @throws what a wrapped operation throws
+   * @example
+   * await feed.run(({ signal }) => fetch(url, { signal }), { timeout: 200 })
+   */
+  async run<R>(operation: Operation<[], R>, options: RunOptions<Awaited<R>> = {}): Promise<Awaited<R>> {
+    const own: Record<string, unknown> = {}
+    const ofCall: Record<string, unknown> = {}
+    for (const [name, value] of Object.entries(options)) (name in callEntries ? ofCall : own)[name] = value
+    const settings = operationSettings(own, this.#settings.stale)
+    const { name } = settings
+    if (settings.cache === undefined) {
+      const once = this.#assemble<[], R>(operation, settings, name ?? (operation.name || 'run'))
+      return once.with(ofCall)()
+    }
+    if (name === undefined) throw new OptionError('name', 'is required with key')
+    let run = this.#runs.get(name)
+    if (run === undefined) {
+      this.#nameOf(operation, settings)
+      this.#runs.set(name, (run = this.#shared(settings, name)))
+    }
+    return (await run(operation, ofCall)) as Awaited<R>
+  }
+
+  /**
+   * Refuses new calls, lets calls in flight end, aborts those that are left after `timeout`, and lets go of
+   * timers and of its share of a pool. Idempotent.
+   *
+   * @param options `timeout` in ms; default: the dependency's
+   */
+  close(options: { timeout?: number } = {}): Promise<void> {
+    const ms = options.timeout === undefined ? this.#settings.timeout : parse(duration, options.timeout, 'timeout')
+    return (this.#closing ??= this.#close(ms))
+  }
+
+  // For the registry.
+
+  /** @internal */
+  snapshot(): DependencySnapshot {
+    const verdict = this.#verdict
+    const circuit = verdict.circuitState
+    const { mode, since, cause, override, available } = verdict
+    return Object.freeze({
+      name: this.name,
+      known: true,
+      mode,
+      available,
+      circuit,
+      since,
+      ...(cause === undefined ? {} : { reason: cause.reason }),
+      ...(override?.notice === undefined ? {} : { notice: override.notice }),
+    })
+  }
+
+  /** @internal Applies a transition that is due. @returns whether none will be due later */
+  refresh(): boolean {
+    this.#verdict.refresh()
+    return this.#verdict.retryAfter === undefined
+  }
+
+  /** @internal */
+  force(override: Override): void {
+    this.#verdict.force(override)
+    this.#rampSlots()
+  }
+
+  /** @internal */
+  clear(by?: string): void {
+    this.#verdict.clear(by)
+  }
+
+  // Inside.
+
+  #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
+    const classes = new Map<string, Slots>()
+    if (this.#settings.bulkhead.classes.size === 0) return { others: this.#slots, classes }
+    try {
+      for (const [name, share] of this.#settings.bulkhead.classes)
+        classes.set(name, this.#slots.join(`class ${name}`, share, `bulkhead.classes.${name}`))
+      return { others: this.#slots.join('others', { guaranteed: 0 }, 'bulkhead.classes'), classes }
+    } catch (error) {
+      this.#settings.bulkhead.pool?.slots.remove(this.#slots)
+      throw error
+    }
+  }
+
+  #assemble<A extends unknown[], R>(
+    operation: Operation<A, R>,
+    settings: OperationSettings,
+    name: string,
+  ): Wrapped<A, Awaited<R>> {
+    const host = this.#policyHost(name)
+    return assemble<A, R>(this.#pipeline(operation, settings), host, this.#recoverers(settings), this.#guards(settings))
+  }
+
+  #policyHost(operation: string): Omit<PolicyHost, 'index'> {
+    const { name: dependency } = this
+    return {
+      clock: this.#clock,
+      stalls: stallWatch(this.#clock),
+      tally: this.#tally,
+      dependency,
+      operation,
+      report: (error) => {
+        this.#host.report(error, dependency)
+      },
+      trialDue: () => this.#verdict.trialDue,
+    }
+  }
+
+  #pipeline(operation: Operation<never, unknown>, settings: OperationSettings) {
+    const { isFailure } = this.#settings.circuit
+    const timeout = settings.timeout ?? this.#settings.timeout
+    return {
+      operation: operation as Pipeline['operation'],
+      total: settings.total ?? this.#settings.total,
+      patience: timeout,
+      isFailure,
+      inFlight: this.#inFlight,
+      counts: settings.counts,
+      detached: settings.detached,
+      label: settings.label,
+      life: this.#life,
+      watch: this.#host.watch,
+    }
+  }
+
+  #guards(settings: OperationSettings): Guard[] {
+    const { timeout, bulkhead } = this.#settings
+    const byClass = new Map<string, number>()
+    if (settings.timeout === undefined)
+      for (const [name, share] of bulkhead.classes) if (share.timeout !== undefined) byClass.set(name, share.timeout)
+    return [this.#circuit, this.#bulkhead, new Timeout(this.#timeouts, settings.timeout ?? timeout, byClass)]
+  }
+
+  #recoverers({ fallback, cache }: OperationSettings): RecovererPolicy[] {
+    const policies: RecovererPolicy[] = []
+    if (fallback !== undefined)
+      policies.push({ role: 'recoverer', kind: 'fallback', make: (host) => new Fallback(host, fallback) })
+    if (cache !== undefined)
+      policies.push({
+        role: 'recoverer',
+        kind: 'stale cache',
+        make: (host) =>
+          new StaleCache(host, cache, this.#store, () => {
+            this.#host.olderValue(this.name, host.operation)
+          }),
+      })
+    return policies
+  }
+
+  /** One-off calls whose operation differs each time and whose cache is the same. */
+  #shared(settings: OperationSettings, name: string) {
+    // The operation is the call's only argument, hidden from `key` and `scope`, which take none here.
+    const wrapped = this.#assemble((context, operation: Operation<[], unknown>) => operation(context), settings, name)
+    return (operation: Operation<[], unknown>, options: CallOptions): Promise<unknown> =>
+      wrapped.with(options)(operation)
+  }
+
+  /** Cached operations need a name of their own, or they would share values. */
+  #nameOf(operation: { name: string }, { name, cache }: OperationSettings): string {
+    const wanted = name ?? (operation.name || 'operation')
+    if (!this.#names.has(wanted)) {
+      this.#names.add(wanted)
+      return wanted
+    }
+    if (name !== undefined && cache !== undefined)
+      throw new OptionError('name', `"${name}" is a cached operation's already; two never share a value`)
+    if (cache === undefined) return wanted
+    for (let n = 2; ; n++) {
+      const numbered = `${wanted}-${n}`
+      if (this.#names.has(numbered)) continue
+      this.#names.add(numbered)
+      return numbered
+    }
+  }
+
+  #mirrored(): OpossumMirror {
+    if (this.#mirror === undefined) {
+      this.#mirror = new OpossumMirror(this.name, this.#clock, (error) => {
+        this.#host.report(error, this.name)
+      })
+      this.#verdict.mirror = this.#mirror
+      if (this.#verdict.mode === 'unavailable') this.#mirror.showOpen(this.#verdict.retryAfter ?? Infinity)
+    }
+    return this.#mirror
+  }
+
+  /** While the ramp runs, fewer slots than there are. */
+  #rampSlots(): void {
+    const { ramp } = this.#verdict
+    this.#slots.ceiling = ramp.running ? () => ramp.ceiling(this.#slots.capacity) : undefined
+    this.#slots.serve()
+  }
+
+  #leaked(attempt: Attempt): void {
+    this.#host.leaked(attempt)
+    forgetOldest(this.#inFlight)
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const closed = new ClosedError(`${this.name} was closed`, { dependency: this.name })
+    this.#life.closed = closed
+    this.#slots.dismiss(closed)
+    this.#verdict.shut()
+    await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
+    for (const attempt of this.#inFlight) abortWork(attempt, closed)
+    this.#bulkhead.close()
+    this.#timeouts.close()
+    this.#settings.bulkhead.pool?.slots.remove(this.#slots)
+    this.#mirror?.shutdown()
+  }
+}

@@ -1,0 +1,51 @@
+export type { CallContext, CallOptions, CallOutcome, Source } from './core/call.js'
+export type { Clock, Timer } from './core/clock.js'
+export { compose, type ComposeOptions } from './core/compose.js'
+export {
+  BudgetExhaustedError,
+  BulkheadFullError,
+  CallTimeoutError,
+  ClosedError,
+  CofferdamError,
+  DeadlineError,
+  FailedValueError,
+  OptionError,
+  QueueTimeoutError,
+  UnavailableError,
+  type ErrorCode,
+} from './core/errors.js'
+export type { GuardPolicy, PolicyHost, RecovererPolicy } from './core/policy.js'
+export type { Departure, Guard, Outcome, Recoverer } from './core/guard.js'
+export type { Counts } from './core/tally.js'
+export type { Caller, Operation, OperationCache, Wrapped } from './core/wrapped.js'
+export type { Dependency, RunOptions } from './dependency.js'
+export type { BulkheadOptions, ClassOptions, DependencyOptions } from './dependency-options.js'
+export type { CircuitOptions, IsFailure } from './health/circuit-options.js'
+export type { Health } from './health/health.js'
+export type { HistoryEntry } from './health/history.js'
+export type { Percentiles } from './health/latency.js'
+export type { Mode, SetModeOptions } from './health/override.js'
+export type { DependencySnapshot, Snapshot } from './health/snapshot.js'
+export type { Cause, CauseKind } from './health/cause.js'
+export type { CircuitState } from './health/verdict.js'
+export type { OperationOptions } from './operation-options.js'
+export { bulkhead } from './policies/bulkhead.js'
+export type { CacheOptions, StaleOptions } from './policies/cache/cache-options.js'
+export type { Scope } from './policies/cache/key.js'
+export type { Version } from './policies/cache/store.js'
+export { circuit } from './policies/circuit.js'
+export { fallback, type Alternative, type FallbackContext } from './policies/fallback.js'
+export { staleCache, type CacheCounts } from './policies/stale-cache.js'
+export { timeout } from './policies/timeout.js'
+export { createPool, type Pool } from './pool.js'
+export { createRegistry, type Readiness, type Registry, type RegistryEvents, type RegistryOptions } from './registry.js'
+export {
+  createBudgets,
+  type BudgetEvents,
+  type BudgetOptions,
+  type Budgets,
+  type BudgetsOptions,
+  type BudgetUsage,
+} from './request/budgets.js'
+export { gather, type Gathered } from './request/gather.js'
+export type { WorkInFlight } from './work-in-flight.js'

@@ -1,0 +1,72 @@
+import * as v from 'valibot'
+import { OptionError } from './core/errors.js'
+import { duration, flag, group, parse, text } from './core/options.js'
+import { cacheEntries, cacheSettings, type CacheOptions, type CacheSettings } from './policies/cache/cache-options.js'
+import { alternatives, fallbackSchema, type Alternative, type AnyAlternative } from './policies/fallback.js'
+
+const schema = group({
+  ...cacheEntries,
+  name: v.optional(text),
+  fallback: v.optional(fallbackSchema),
+  counts: v.optional(flag),
+  idempotent: v.optional(flag),
+  detached: v.optional(flag),
+  label: v.optional(text),
+  timeout: v.optional(duration),
+  total: v.optional(duration),
+})
+
+/** What is particular to one operation of a dependency. */
+export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A, R> {
+  /** In cache keys, events and errors. Default: the function's name. */
+  name?: string
+  /**
+   * What is served when there is nothing live and nothing stale: a function, a wrapped operation (it gets the original
+   * arguments), `{ value }`, or several of these in order.
+   */
+  fallback?: Alternative<A, R> | readonly Alternative<A, R>[]
+  /** `false`: batch work whose attempts must not judge the dependency. Default true. */
+  counts?: boolean
+  /** `false`: running it twice does harm, so by default it is `detached`. Default true. */
+  idempotent?: boolean
+  /** The work goes on when its caller leaves, or the request's client. Default: when it isn't `idempotent`. */
+  detached?: boolean
+  /** Shown by `inFlight()`; a call's own label goes before it. */
+  label?: string
+  /** In place of the dependency's, for each attempt, ms. */
+  timeout?: number
+  /** In place of the dependency's, for the whole call, ms. */
+  total?: number
+}
+
+/** @internal The same, complete. */
+export interface OperationSettings {
+  name: string | undefined
+  cache: CacheSettings | undefined
+  fallback: readonly AnyAlternative[] | undefined
+  counts: boolean
+  detached: boolean
+  label: string | undefined
+  timeout: number | undefined
+  total: number | undefined
+}
+
+/** @internal */
+export function operationSettings(
+  input: unknown,
+  defaults: { freshFor: number | undefined; staleFor: number | undefined },
+): OperationSettings {
+  const given = parse(schema, input)
+  if (given.total !== undefined && given.timeout !== undefined && given.total < given.timeout)
+    throw new OptionError('total', `${given.total} is less than timeout, ${given.timeout}`)
+  return {
+    name: given.name,
+    cache: cacheSettings(given, defaults, ''),
+    fallback: given.fallback === undefined ? undefined : alternatives(given.fallback),
+    counts: given.counts ?? true,
+    detached: given.detached ?? given.idempotent === false,
+    label: given.label,
+    timeout: given.timeout,
+    total: given.total,
+  }
+}

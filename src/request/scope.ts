@@ -1,0 +1,112 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { ambient, type Ambient } from '../core/ambient.js'
+import { overdue } from '../core/runner.js'
+import type { Call } from '../core/call.js'
+import type { Clock } from '../core/clock.js'
+import { DeadlineError } from '../core/errors.js'
+import { InFlight } from '../core/in-flight.js'
+
+/** The one store of the library. */
+const storage = new AsyncLocalStorage<Scope>()
+
+/**
+ * What a request carries to all calls made in its course: its class, its deadline, and the news that its client has
+ * gone. Calls are told one by one, so a request needs no listener on a signal for each, and no controller unless
+ * somebody reads the signal.
+ */
+export class Scope implements Ambient {
+  class: string | undefined
+  readonly deadline: number
+  readonly floor: number
+  gone: { readonly reason: unknown } | undefined
+  readonly #clock: Clock
+  readonly #parent: Scope | undefined
+  readonly #calls = new InFlight<Call>()
+  #children: Set<Scope> | undefined
+  #controller: AbortController | undefined
+  /** Why it ended before its time. */
+  #reason: { readonly value: unknown } | undefined
+  #over = false
+
+  /**
+   * @param within time from now on, ms; whoever makes the scope calls {@link expire} then
+   * @param floor with less than this left, ms, no attempt is started
+   */
+  constructor(clock: Clock, within: number, floor: number, parent?: Scope) {
+    this.#clock = clock
+    this.#parent = parent
+    this.class = parent?.class
+    this.floor = floor
+    this.deadline = Math.min(clock.now() + within, parent?.deadline ?? Infinity)
+    if (parent === undefined) return
+    ;(parent.#children ??= new Set()).add(this)
+    this.#reason = parent.#reason
+    this.gone = parent.gone
+  }
+
+  /** The scope that surrounds the code that asks, while its request is not over. */
+  static current(): Scope | undefined {
+    const scope = storage.getStore()
+    return scope === undefined || scope.#over ? undefined : scope
+  }
+
+  /** Runs `work`, and all that it begins, in this scope. */
+  run<R>(work: () => R): R {
+    return storage.run(this, work)
+  }
+
+  /** Aborts when the client goes or the deadline passes. Made when it is first read. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason.value)
+    }
+    return this.#controller.signal
+  }
+
+  /** Time left, ms. */
+  get remaining(): number {
+    return Math.max(0, this.deadline - this.#clock.now())
+  }
+
+  /** Whether no call made in it is still in flight. */
+  get idle(): boolean {
+    return this.#calls.size === 0
+  }
+
+  enter(call: Call): void {
+    this.#calls.add(call)
+  }
+
+  leave(call: Call): void {
+    this.#calls.remove(call)
+  }
+
+  /** The client has gone: nobody waits for any of it. */
+  abort(reason: unknown): void {
+    if (this.#reason !== undefined) return
+    this.#reason = { value: reason }
+    this.gone = { reason }
+    for (const call of this.#calls) call.depart(reason)
+    for (const child of this.#children ?? []) child.abort(reason)
+    this.#controller?.abort(reason)
+  }
+
+  /** The deadline has passed: calls are answered with what there is, and none begins any more. */
+  expire(): void {
+    if (this.#reason !== undefined) return
+    const error = new DeadlineError('the time for this is over')
+    this.#reason = { value: error }
+    for (const call of this.#calls) overdue(call)
+    for (const child of this.#children ?? []) child.expire()
+    this.#controller?.abort(error)
+  }
+
+  /** It is answered. Calls that it has begun and not waited for go on; what is begun from now on is in no scope. */
+  end(): void {
+    this.#over = true
+    if (this.#parent !== undefined) this.#parent.#children?.delete(this)
+  }
+}
+
+ambient.read = () => Scope.current()

@@ -1,0 +1,91 @@
+import { createHook } from 'node:async_hooks'
+import { setImmediate, setTimeout } from 'node:timers/promises'
+import type { Case } from '../harness/case.js'
+import { subjects } from '../harness/case.js'
+import { plain, type BuildStack, type Stack } from '../stacks/stack.js'
+import { answer } from '../work.js'
+
+const dependencies = 10_000
+const timeout = 50
+const neverCalled = 0
+const calledOnce = 1
+
+const shared: Pick<Case, 'pointIs' | 'points' | 'subjects'> = {
+  pointIs: 'calls made before falling idle',
+  points: [neverCalled, calledOnce],
+  subjects: subjects('cofferdam', 'opossum', 'cockatiel', 'mollitia'),
+}
+
+export const idleMemory: Case = {
+  ...shared,
+  name: 'idle-memory',
+  title: 'Memory of an idle dependency: heap and typed arrays after a collection, over 10,000 of them',
+  unit: 'bytes each',
+  effort: () => ({ rounds: 1, launches: 1 }),
+  prepare: async (build) => {
+    const stacks = [makeStack(build, 'first')]
+    await fallIdle(stacks)
+    const before = usedMemory()
+    return async (point) => {
+      await reach(point, build, stacks)
+      return (usedMemory() - before) / dependencies
+    }
+  },
+}
+
+/**
+ * `process.getActiveResourcesInfo()` lists only timers that keep the process alive; what is counted here is every
+ * timer that was made and neither fired nor was cleared. The hook is not cheap, hence apart from the memory.
+ */
+export const idleTimers: Case = {
+  ...shared,
+  name: 'idle-timers',
+  title: 'Active timers of 10,000 idle dependencies',
+  unit: 'timers',
+  effort: () => ({ rounds: 1, launches: 1 }),
+  prepare: (build) => {
+    const active = new Set<number>()
+    createHook({
+      init: (id, type) => {
+        if (type === 'Timeout') active.add(id)
+      },
+      destroy: (id) => {
+        active.delete(id)
+      },
+    }).enable()
+    const stacks: Stack[] = []
+    return Promise.resolve(async (point) => {
+      await reach(point, build, stacks)
+      // What has fired counts as destroyed a turn later; the wait that just ended, for one.
+      for (let turn = 0; turn < 3; turn++) await setImmediate()
+      return active.size
+    })
+  },
+}
+
+/** The points come in their order, each built upon the one before. */
+async function reach(point: number, build: BuildStack, stacks: Stack[]): Promise<void> {
+  if (point === neverCalled) {
+    for (let index = 0; index < dependencies; index++) stacks.push(makeStack(build, `feed-${index}`))
+  }
+  await fallIdle(point === calledOnce ? stacks : [])
+}
+
+async function fallIdle(call: readonly Stack[]): Promise<void> {
+  for (const stack of call) {
+    const reply = await stack.call('once')
+    if (reply.category !== 'once') throw new Error('the stack does not answer')
+  }
+  await setTimeout(5 * timeout)
+}
+
+function makeStack(build: BuildStack, name: string): Stack {
+  return build({ ...plain, name, timeout, operation: answer })
+}
+
+/** With what lies outside the heap: the contents of typed arrays. */
+function usedMemory(): number {
+  for (let times = 0; times < 2; times++) globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}

@@ -1,0 +1,36 @@
+import type { Operation, Reply } from '../work.js'
+
+/** One library's full set of policies round one operation, as its readme would have it. */
+export interface Stack {
+  readonly call: (category: string) => Promise<Reply>
+  /** From now on calls are refused. */
+  readonly refuse: () => void
+  readonly close: () => void | Promise<void>
+}
+
+export interface StackOptions {
+  readonly operation: Operation
+  /** Unique among the stacks of a process. */
+  readonly name: string
+  readonly timeout: number
+  readonly slots: number
+  /** The operation reads `signal`, so give it one. */
+  readonly readsSignal: boolean
+  /** Serve `fallbackReply` when there is nothing better. */
+  readonly fallback: boolean
+  /** Record failures, but keep letting calls through. */
+  readonly neverTrip: boolean
+}
+
+/** Every stack module exports one of these as `build`. */
+export type BuildStack = (options: StackOptions) => Stack
+
+/** The options of a stack on the healthy path. */
+export const plain: Omit<StackOptions, 'operation'> = {
+  name: 'feed',
+  timeout: 3_000,
+  slots: 50,
+  readsSignal: false,
+  fallback: true,
+  neverTrip: false,
+}

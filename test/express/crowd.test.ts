@@ -1,0 +1,4 @@
+import { crowdContract } from '../support/web/contract/crowd.js'
+import { express5Driver, express4Driver, express5Plain, express4Plain } from '../support/web/express.js'
+
+for (const driver of [express5Driver, express4Driver, express5Plain, express4Plain]) crowdContract(driver)

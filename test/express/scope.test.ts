@@ -1,0 +1,4 @@
+import { scopeContract } from '../support/web/contract/scope.js'
+import { express5Driver, express4Driver, express5Plain, express4Plain } from '../support/web/express.js'
+
+for (const driver of [express5Driver, express4Driver, express5Plain, express4Plain]) scopeContract(driver)

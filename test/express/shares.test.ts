@@ -1,0 +1,4 @@
+import { sharesContract } from '../support/web/contract/shares.js'
+import { express5Driver, express4Driver, express5Plain, express4Plain } from '../support/web/express.js'
+
+for (const driver of [express5Driver, express4Driver, express5Plain, express4Plain]) sharesContract(driver)
