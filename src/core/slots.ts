@@ -90,7 +90,7 @@ export class Slots {
     if (this.#line !== undefined && this.#line.length > 0) return false
     if (this.available() <= 0) return false
     const root = this.#root
-    if (root.#waiting.size > 0 && root.#promised() >= root.capacity - root.busy) return false
+    if (root.#waiting.size > 0 && root.#promised(this.#owed()) >= root.capacity - root.busy) return false
     this.#take()
     return true
   }
@@ -185,10 +185,14 @@ export class Slots {
     root.#serve()
   }
 
-  /** How many of the free slots waiters will get who are just being called to the head of their line. */
-  #promised(): number {
+  /**
+   * How many of the free slots waiters will get who are just being called to the head of their line.
+   * @param owed only those who go before somebody to whom a slot is owed
+   */
+  #promised(owed: boolean): number {
     let promised = 0
-    for (const leaf of this.#waiting) promised += Math.min(leaf.#line!.length, Math.max(0, leaf.available()))
+    for (const leaf of this.#waiting)
+      if (!owed || leaf.#owed()) promised += Math.min(leaf.#line!.length, Math.max(0, leaf.available()))
     return promised
   }
 

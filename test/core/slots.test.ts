@@ -399,6 +399,17 @@ describe('a freed slot', () => {
     expect(log).toEqual([])
   })
 
+  it('is the newcomer’s to whom it is guaranteed, also while borrowers are just being called', () => {
+    const pool = Slots.pool('db', 4)
+    const owed = pool.join('owed', { guaranteed: 3 }, 'share')
+    const others = ['a', 'b'].map((name) => pool.join(name, { guaranteed: 0 }, 'share'))
+    expect(fill(owed)).toBe(4)
+    for (const other of others) other.wait(() => undefined)
+    release(owed, 2)
+    expect(fill(owed)).toBe(1)
+    expect(pool.busy).toBe(3)
+  })
+
   it('goes on to the next when the one whose turn it is leaves in the same step', async () => {
     for (const b of [0, 1]) {
       const pool = Slots.pool('db', 2)
