@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { Client } from 'pg'
 import { expect, it, onTestFinished } from 'vitest'
 import { describeWith } from '../support/servers/describe-with.js'
@@ -22,6 +22,12 @@ async function client(server: Server): Promise<Client> {
 
 const number = async (one: Client, sql: string): Promise<number> =>
   Number((await one.query<{ n: unknown }>(`select ${sql} as n`)).rows[0]!.n)
+
+/** The ids of all shared memory of System V. */
+const segments = (): number[] =>
+  readFileSync('/proc/sysvipc/shm', 'utf8')
+    .split('\n')
+    .map((line) => Number(line.trim().split(/\s+/)[1]))
 
 describeWith('postgres', 'a real PostgreSQL', () => {
   it('answers once it has started, and nothing of it is left once it is stopped', async () => {
@@ -55,6 +61,17 @@ describeWith('postgres', 'a real PostgreSQL', () => {
     await server.restart()
     expect([server.port, server.pid === pid]).toEqual([port, false])
     expect(await number(await client(server), `(select n from kept)`)).toBe(42)
+  })
+
+  it('leaves no shared memory behind, though it crashed', async () => {
+    const server = await postgres()
+    // The seventh line has the key and the id.
+    const lines = readFileSync(`${server.directory}/data/postmaster.pid`, 'utf8').split('\n')
+    const id = Number(lines[6]!.trim().split(/\s+/)[1])
+    expect(segments()).toContain(id)
+    await server.kill()
+    await server.stop()
+    expect(segments()).not.toContain(id)
   })
 
   it('restarts in good order, though somebody is connected', async () => {

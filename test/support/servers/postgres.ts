@@ -26,8 +26,14 @@ export function startPostgres({ args = [] }: ServerOptions = {}): Promise<Server
   })
 }
 
-// What was committed outlives a crash of the server, not one of the machine.
-const settings = ['fsync=off', 'shared_buffers=16MB', 'unix_socket_directories='].flatMap((one) => ['-c', one])
+const settings = [
+  // What was committed outlives a crash of the server, not one of the machine.
+  'fsync=off',
+  'shared_buffers=16MB',
+  'unix_socket_directories=',
+  // In its directory, which goes, and not in /dev/shm, where a crash leaves it.
+  'dynamic_shared_memory_type=mmap',
+].flatMap((one) => ['-c', one])
 
 // The start-up message of protocol 3.0; an R is the answer to one that is let in.
 const parameters = '\0\x03\0\0user\0postgres\0database\0postgres\0\0'
