@@ -375,7 +375,11 @@ describe('warnings', () => {
     bell.warn('feed', true, 'probe')
     await clock.advance(5 * MINUTE)
     expect(sent).toHaveLength(2)
-    expect(sent[1]).toMatchObject({ kind: 'summary', messages: [{ warning: 'failures' }, { warning: 'probe' }] })
+    expect(sent[1]).toMatchObject({
+      kind: 'summary',
+      now: 5 * MINUTE,
+      messages: [{ warning: 'failures' }, { warning: 'probe' }],
+    })
     expect(sent[1]!.text).toBe('2 messages in one. warnings: feed (failures), feed (probe)')
   })
 
@@ -456,6 +460,33 @@ describe('the cap over all dependencies', () => {
       { kind: 'summary', dependency: 'gone' },
     ])
     expect(sent[0]!.text).toBe('2 messages in one. unavailable: stays; unavailable for a time: gone')
+  })
+
+  it('lets none go alone while others wait to go together', async () => {
+    const { bell, clock, sent } = rig({ perMinute: 2 })
+    bell.down('a')
+    await clock.advance(58 * SECOND)
+    bell.down('b')
+    await clock.advance(3 * SECOND)
+    bell.down('c')
+    await clock.advance(10 * SECOND)
+    expect(sent.map(({ now, dependency, messages }) => [now, dependency ?? messages!.length])).toEqual([
+      [0, 'a'],
+      [63 * SECOND, 2],
+    ])
+  })
+
+  it('is as if nothing had waited when what waited is no news any more', async () => {
+    const { bell, clock, kinds } = rig({ perMinute: 2 })
+    bell.down('a')
+    await settle()
+    bell.warn('b', true)
+    bell.warn('b', false)
+    expect(clock.pending()).toBe(0)
+    await clock.advance(MINUTE)
+    bell.down('c')
+    await settle()
+    expect(kinds()).toEqual(['unavailable a', 'unavailable c'])
   })
 
   it('sends a single one that had to wait as itself', async () => {
@@ -592,6 +623,36 @@ describe('a `send` that fails', () => {
     await clock.advance(60 * MINUTE)
     expect(sent).toHaveLength(2)
   })
+})
+
+it('tells of flapping again when that failed, and takes failed warnings along', async () => {
+  let broken = false
+  const { bell, clock, sent } = rig({}, () => (broken ? Promise.reject(new Error('down')) : undefined))
+  bell.down('feed')
+  bell.flaps('feed', 4, 30 * SECOND, 200 * SECOND)
+  await clock.advance(5 * MINUTE - 1)
+  broken = true
+  bell.warn('search', true)
+  await clock.advance(1)
+  // The warning went along, and failed again.
+  expect(sent[2]!.text).toBe('2 messages in one. flapping: feed; warnings: search (failures)')
+  broken = false
+  bell.warn('billing', true)
+  await settle()
+  expect(sent[3]!.text).toBe('2 messages in one. flapping: feed; warnings: billing (failures)')
+  await clock.advance(20 * MINUTE)
+  expect(sent.slice(4)).toMatchObject([{ kind: 'warning', dependency: 'search', raised: true }])
+})
+
+it('takes a failed warning along with the next message', async () => {
+  let broken = true
+  const { bell, sent } = rig({}, () => (broken ? Promise.reject(new Error('down')) : undefined))
+  bell.warn('search', true)
+  await settle()
+  broken = false
+  bell.down('feed')
+  await settle()
+  expect(sent[1]!.text).toBe('2 messages in one. unavailable: feed; warnings: search (failures)')
 })
 
 describe('while a message is on its way', () => {
