@@ -52,3 +52,19 @@ export function backgroundTimer(clock: Clock, fire: () => void, ms: number): Tim
   timer.unref()
   return timer
 }
+
+/** The same clock for waits that nobody's work depends on: none of its timers keeps the process alive. */
+export function backgroundClock(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    wall: () => clock.wall(),
+    random: () => clock.random(),
+    setTimer: (fire, ms) => backgroundTimer(clock, fire, ms),
+    clearTimer: (timer) => {
+      clock.clearTimer(timer)
+    },
+    afterPoll: (fire) => {
+      clock.afterPoll(fire)
+    },
+  }
+}
