@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_OPTION'
   | 'ERR_CLOSED'
   | 'ERR_FAILED_VALUE'
+  | 'ERR_INVARIANT'
 
 export interface ErrorDetails {
   /** The dependency concerned. */
@@ -104,6 +105,13 @@ define(ClosedError, 'ClosedError', 'ERR_CLOSED')
  */
 export class FailedValueError extends CofferdamError {}
 define(FailedValueError, 'FailedValueError', 'ERR_FAILED_VALUE')
+
+/**
+ * A result broke an invariant, or could not be checked against it, and was withheld (`ERR_INVARIANT`). When it could
+ * not be checked because something else failed, that is its `cause`.
+ */
+export class InvariantError extends CofferdamError {}
+define(InvariantError, 'InvariantError', 'ERR_INVARIANT')
 
 /** A bad option (`ERR_OPTION`); `path` names it. Has a stack, since it is the developer's to fix. */
 export class OptionError extends CofferdamError {

@@ -19,6 +19,7 @@ describe('an error of ours', () => {
     ['DeadlineError', 'DeadlineError', 'ERR_DEADLINE'],
     ['ClosedError', 'ClosedError', 'ERR_CLOSED'],
     ['FailedValueError', 'FailedValueError', 'ERR_FAILED_VALUE'],
+    ['InvariantError', 'InvariantError', 'ERR_INVARIANT'],
   ] as const)('of class %s has the name %s and the code %s, which are no own fields', (kind, name, code) => {
     const error = new errors[kind]('what happened', { dependency: 'feed' })
     expect(error).toMatchObject({ name, code, message: 'what happened', dependency: 'feed' })
