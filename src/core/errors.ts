@@ -9,9 +9,11 @@ export type ErrorCode =
   | 'ERR_CALL_TIMEOUT'
   | 'ERR_DEADLINE'
   | 'ERR_BUDGET'
+  | 'ERR_DRAIN'
   | 'ERR_OPTION'
   | 'ERR_CLOSED'
   | 'ERR_FAILED_VALUE'
+  | 'ERR_INVARIANT'
 
 export interface ErrorDetails {
   /** The dependency concerned. */
@@ -94,6 +96,27 @@ define(DeadlineError, 'DeadlineError', 'ERR_DEADLINE')
 export class BudgetExhaustedError extends CofferdamError {}
 define(BudgetExhaustedError, 'BudgetExhaustedError', 'ERR_BUDGET')
 
+/** Work was still running when a drain's time was over (`ERR_DRAIN`). */
+export class DrainError extends CofferdamError {
+  /** What held it up, oldest first. */
+  readonly held: readonly HeldWork[]
+
+  constructor(message: string, details: ErrorDetails & { held: readonly HeldWork[] }) {
+    super(message, details)
+    this.held = details.held
+  }
+}
+define(DrainError, 'DrainError', 'ERR_DRAIN')
+
+/** Work that did not end. */
+export interface HeldWork {
+  readonly operation: string
+  readonly class?: string
+  readonly label?: string
+  /** How long it has been running, ms. */
+  readonly age: number
+}
+
 /** The registry or the dependency was closed (`ERR_CLOSED`). */
 export class ClosedError extends CofferdamError {}
 define(ClosedError, 'ClosedError', 'ERR_CLOSED')
@@ -104,6 +127,13 @@ define(ClosedError, 'ClosedError', 'ERR_CLOSED')
  */
 export class FailedValueError extends CofferdamError {}
 define(FailedValueError, 'FailedValueError', 'ERR_FAILED_VALUE')
+
+/**
+ * A result broke an invariant, or could not be checked against it, and was withheld (`ERR_INVARIANT`). When it could
+ * not be checked because something else failed, that is its `cause`.
+ */
+export class InvariantError extends CofferdamError {}
+define(InvariantError, 'InvariantError', 'ERR_INVARIANT')
 
 /** A bad option (`ERR_OPTION`); `path` names it. Has a stack, since it is the developer's to fix. */
 export class OptionError extends CofferdamError {
@@ -116,3 +146,11 @@ export class OptionError extends CofferdamError {
   }
 }
 define(OptionError, 'OptionError', 'ERR_OPTION')
+
+/** @internal An HTTP-like 4xx on the error says that the request was at fault, not the dependency. */
+export function isClientError(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
+  const code = status ?? statusCode
+  return typeof code === 'number' && code >= 400 && code < 500
+}
