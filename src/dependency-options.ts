@@ -1,9 +1,12 @@
 import * as v from 'valibot'
 import { OptionError } from './core/errors.js'
-import { count, countOrZero, duration, flag, group, named, parse } from './core/options.js'
+import { LONGEST_TIMER } from './core/clock.js'
+import { count, countOrZero, duration, flag, group, named, parse, text } from './core/options.js'
 import type { Share } from './core/slots.js'
 import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
+import { polledSchema, type Invariant } from './health/invariant.js'
+import { probeSchema, probeSettings, type ProbeOptions, type ProbeSettings } from './health/probe.js'
 import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
@@ -34,7 +37,15 @@ const schema = group({
   stale: v.optional(group(staleEntries)),
   enforce: v.optional(flag),
   required: v.optional(flag),
+  probe: v.optional(probeSchema),
+  invariants: v.optional(v.array(polledSchema, 'must be an array of invariants')),
+  dependsOn: v.optional(v.array(text, 'must be an array of names')),
+  tags: v.optional(v.array(text, 'must be an array of names')),
+  longCall: v.optional(duration),
 })
+
+/** What only one dependency can be given, never all of them. */
+const ITS_OWN = ['probe', 'invariants', 'dependsOn'] as const
 
 /** @internal Options that have been checked one by one, not yet against each other. */
 export type GivenOptions = v.InferOutput<typeof schema>
@@ -83,10 +94,22 @@ export interface DependencyOptions {
   enforce?: boolean
   /** Readiness is red while it is unavailable. Default false. */
   required?: boolean
+  /** A synthetic check, for when there is no traffic to tell; it also does the trials while it is unavailable. */
+  probe?: ProbeOptions
+  /** What must hold of its data: a violation makes it unavailable until an operator acknowledges it. */
+  invariants?: readonly Invariant[]
+  /** Names of others without which it is unavailable too; they may be registered later. */
+  dependsOn?: readonly string[]
+  /** One switch for many: `registry.setMode({ tag: 'writes' }, …)`. */
+  tags?: readonly string[]
+  /** Calls in flight for longer are told of (`longCall`), ms. Default 2 × `timeout`. */
+  longCall?: number
 }
 
 /** @internal The same, complete. */
 export interface DependencySettings {
+  /** What was said, before defaults. */
+  given: GivenOptions
   timeout: number
   total: number
   bulkhead: BulkheadSettings & {
@@ -99,23 +122,59 @@ export interface DependencySettings {
   stale: StoreOptions & { freshFor: number; staleFor: number }
   enforce: boolean
   required: boolean
+  probe: ProbeSettings | undefined
+  invariants: readonly Invariant[]
+  dependsOn: readonly string[]
+  tags: readonly string[]
+  longCall: number
 }
 
 /** @internal `defaults` are the registry's, already checked. */
 export function dependencySettings(input: unknown, defaults: DependencyOptions = {}): DependencySettings {
   // Checked by themselves first, so that a bad value is never hidden by merging.
-  return complete(withDefaults(defaults, parse(schema, input)), '')
+  const given = parse(schema, input)
+  return { ...complete(withDefaults(defaults as GivenOptions, given), ''), given }
+}
+
+/**
+ * @internal Settings with others in place of those that are named.
+ * @throws OptionError (`ERR_OPTION`), also for what is fixed when a dependency is made
+ */
+export function reconfigured(
+  before: DependencySettings,
+  input: unknown,
+  defaults: DependencyOptions,
+): DependencySettings {
+  const changes = parse(schema, input, 'configure')
+  const fixed = (path: string): OptionError => new OptionError(path, 'is fixed when the dependency is made')
+  for (const name of ['stale', 'invariants'] as const) if (changes[name] !== undefined) throw fixed(name)
+  if (changes.bulkhead?.pool !== undefined && changes.bulkhead.pool !== before.bulkhead.pool)
+    throw fixed('bulkhead.pool')
+  const { given } = before
+  const merged: Record<string, unknown> = { ...given }
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) continue
+    const groups = name === 'bulkhead' || name === 'circuit' || name === 'probe'
+    merged[name] = groups ? { ...given[name], ...(value as object) } : value
+  }
+  const after = dependencySettings(merged, defaults)
+  const names = [...after.bulkhead.classes.keys()]
+  if (names.length !== before.bulkhead.classes.size || names.some((name) => !before.bulkhead.classes.has(name)))
+    throw fixed('bulkhead.classes')
+  return after
 }
 
 /** @internal */
 export function parseDefaults(input: unknown): DependencyOptions {
   const defaults = parse(schema, input, 'defaults')
+  for (const name of ITS_OWN)
+    if (defaults[name] !== undefined) throw new OptionError(`defaults.${name}`, 'belongs to one dependency')
   complete(defaults, 'defaults.')
   return defaults as DependencyOptions
 }
 
 /** Fills in what is left, clamped to what was given; what contradicts itself throws. */
-function complete(given: GivenOptions, root: '' | 'defaults.'): DependencySettings {
+function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencySettings, 'given'> {
   const { total = Infinity } = given
   const timeout = given.timeout ?? Math.min(3_000, total)
   if (total < timeout) throw new OptionError(`${root}total`, `${total} is less than timeout, ${timeout}`)
@@ -128,6 +187,11 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): DependencySettin
     stale: { max, maxBytes, sizeOf, ...lifetimes(stale, stale, `${root}stale`) },
     enforce: given.enforce ?? true,
     required: given.required ?? false,
+    probe: given.probe === undefined ? undefined : probeSettings(given.probe, `${root}probe`),
+    invariants: distinct(given.invariants ?? [], `${root}invariants`),
+    dependsOn: [...new Set(given.dependsOn)],
+    tags: [...new Set(given.tags)],
+    longCall: given.longCall ?? Math.min(2 * timeout, LONGEST_TIMER),
   }
 }
 
@@ -166,4 +230,14 @@ function bulkheadSettings(
 function checkShare({ guaranteed, atMost }: Share, path: string): void {
   if (guaranteed !== undefined && atMost !== undefined && guaranteed > atMost)
     throw new OptionError(`${path}.guaranteed`, `${guaranteed} is more than atMost, ${atMost}`)
+}
+
+/** Each is told of by its name. */
+function distinct(invariants: readonly Invariant[], path: string): readonly Invariant[] {
+  const names = new Set<string>()
+  for (const { name } of invariants) {
+    if (names.has(name)) throw new OptionError(path, `two are called "${name}"`)
+    names.add(name)
+  }
+  return invariants
 }

@@ -2,7 +2,8 @@ import type CircuitBreaker from 'opossum'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
 import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
-import type { Clock } from './core/clock.js'
+import type { Background } from './core/background.js'
+import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
 import { assemble } from './core/compose.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
@@ -10,35 +11,47 @@ import type { Guard } from './core/guard.js'
 import { InFlight } from './core/in-flight.js'
 import { duration, parse } from './core/options.js'
 import type { PolicyHost, RecovererPolicy } from './core/policy.js'
-import { Slots } from './core/slots.js'
+import { Slots, type Share } from './core/slots.js'
 import { stallWatch } from './core/stall.js'
 import { Tally } from './core/tally.js'
 import { callEntries, type Operation, type Wrapped } from './core/wrapped.js'
 import type { DependencySettings } from './dependency-options.js'
+import { drainOptions, Drains, type Drainable, type Drained, type DrainOptions } from './drain.js'
+import type { Flapping, VerdictListener } from './health/followers.js'
 import { healthOf, type Health } from './health/health.js'
+import type { InBandInvariant } from './health/invariant.js'
+import { LongCalls } from './health/long-calls.js'
 import { OpossumMirror } from './health/mirror.js'
+import { Monitors, type Acknowledged, type Watched } from './health/monitors.js'
 import type { Mode, Override } from './health/override.js'
 import type { DependencySnapshot } from './health/snapshot.js'
 import type { Cause } from './health/cause.js'
 import { Verdict } from './health/verdict.js'
+import { Warnings, type Warning } from './health/warnings.js'
 import { operationSettings, type OperationOptions, type OperationSettings } from './operation-options.js'
 import { Bulkhead } from './policies/bulkhead.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
 import { StaleCache } from './policies/stale-cache.js'
-import { Timeout, Timeouts } from './policies/timeout.js'
+import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
 import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
 
 /** @internal What a dependency tells its registry. */
 export interface DependencyHost {
   readonly clock: Clock
+  readonly background: () => Background
   changed(): void
-  flipped(dependency: string, to: Mode, cause: Cause, enforced: boolean): void
+  flipped(to: Mode, cause: Cause, enforced: boolean): void
+  warned(warning: Warning, raised: boolean): void
+  flapping(flapping: Flapping): void
+  disagreed(probes: 'passing' | 'failing'): void
+  longCall(attempt: Attempt, ranFor: number): void
+  drained(reason: string | undefined, by?: string): void
   leaked(attempt: Attempt): void
-  olderValue(dependency: string, operation: string): void
+  olderValue(operation: string): void
   readonly watch: CallWatch
-  report(error: unknown, dependency: string): void
+  report(error: unknown): void
 }
 
 /** `run` takes the options of a call and of an operation together. */
@@ -52,22 +65,29 @@ export class Dependency implements Gated {
   readonly name: string
   /** @internal */
   readonly [GATE]: { gate: Gate; tally: Tally }
-  readonly #settings: DependencySettings
   readonly #host: DependencyHost
   readonly #clock: Clock
   readonly #tally = new Tally()
+  readonly #warnings: Warnings
   readonly #verdict: Verdict
+  readonly #monitors: Monitors
   readonly #slots: Slots
+  readonly #classes: ReadonlyMap<string, Slots>
   readonly #circuit: Circuit
   readonly #bulkhead: Bulkhead
   readonly #timeouts: Timeouts
+  readonly #limits: Limits
   readonly #inFlight = new InFlight<Attempt>()
+  readonly #longCalls: LongCalls
+  readonly #drains: Drains
   readonly #store: Store
   readonly #names = new Set<string>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
+  readonly #life: Life
+  #settings: DependencySettings
   #mirror: OpossumMirror | undefined
-  readonly #life: Life = { closed: undefined }
+  #enabling: Timer | undefined
   #closing: Promise<void> | undefined
 
   /** @internal Use `registry.dependency(…)`. */
@@ -77,45 +97,49 @@ export class Dependency implements Gated {
     this.#settings = settings
     this.#host = host
     this.#clock = clock
+    this.#life = { closed: undefined, bypassed: false, ...lifeOf(settings) }
+    this.#warnings = new Warnings((warning, raised) => {
+      host.warned(warning, raised)
+    })
+    this.#monitors = new Monitors(this.#watched(), settings.invariants)
     this.#verdict = new Verdict({
       dependency: name,
       clock,
       stalls: stallWatch(clock),
       circuit: settings.circuit,
       enforce: settings.enforce,
-      listener: {
-        changed: () => {
-          host.changed()
-        },
-        flipped: (to, cause, enforced) => {
-          if (enforced && to === 'unavailable') {
-            this.#mirrored()
-            // Who waits for a slot learns it too, instead of calling what is known to be unavailable.
-            this.#slots.dismiss(this.#verdict.refusal())
-          }
-          host.flipped(name, to, cause, enforced)
-        },
-        rose: () => {
-          this.#rampSlots()
-        },
-      },
+      listener: this.#followers(),
+      recovery: this.#monitors,
+      warnings: this.#warnings,
     })
     const { bulkhead } = settings
     this.#slots =
       bulkhead.pool?.slots.join(name, bulkhead.share, 'bulkhead.guaranteed') ?? Slots.pool(name, bulkhead.slots)
     const { others, classes } = this.#joinClasses()
+    this.#classes = classes
     this.#circuit = new Circuit(this.#verdict, this.#tally)
     this.#bulkhead = new Bulkhead(clock, this.#tally, others, classes, bulkhead, (attempt) => {
       this.#leaked(attempt)
     })
     this.#timeouts = new Timeouts(clock)
+    this.#limits = limitsOf(this.#timeouts, settings)
+    this.#longCalls = new LongCalls(host.background, clock, this.#inFlight, settings.longCall, (attempt, ranFor) => {
+      host.longCall(attempt, ranFor)
+    })
+    this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
     this[GATE] = { gate: this.#verdict, tally: this.#tally }
+    this.#monitors.probe(settings.probe)
   }
 
   /** Readiness is red while it is unavailable. */
   get required(): boolean {
     return this.#settings.required
+  }
+
+  /** One switch for many. */
+  get tags(): readonly string[] {
+    return this.#settings.tags
   }
 
   /** The registry's verdict, read from memory. */
@@ -138,7 +162,7 @@ export class Dependency implements Gated {
 
   /** How it is: mode and circuit, the window's figures, latency, slots and what was counted so far. */
   health(): Health {
-    return healthOf(this.#verdict, this.#slots, this.#tally, this.#inFlight.size)
+    return healthOf(this.#verdict, this.#slots, this.#tally, this.#inFlight.size, this.#warnings.list)
   }
 
   /** Work that has not ended, oldest first; also when its caller has gone or its slot was reclaimed. */
@@ -193,6 +217,22 @@ export class Dependency implements Gated {
   }
 
   /**
+   * Empties it for exclusive work: unavailable from now on, waiters are refused, and calls in flight end or are aborted
+   * after `timeout`. Resolves when no work is running, that of callers who have gone included; calls are let in again
+   * when it is released.
+   *
+   * @throws DrainError (`ERR_DRAIN`) when work is still running at the end; calls are let in again then; OptionError
+   * (`ERR_OPTION`); ClosedError (`ERR_CLOSED`)
+   * @example
+   * await using drained = await feed.drain({ reason: 'repair', timeout: 10_000 })
+   */
+  async drain(options: DrainOptions): Promise<Drained> {
+    const given = drainOptions(options)
+    if (this.#life.closed !== undefined) throw this.#life.closed
+    return this.#drains.drain(given)
+  }
+
+  /**
    * Refuses new calls, lets calls in flight end, aborts those that are left after `timeout`, and lets go of
    * timers and of its share of a pool. Idempotent.
    *
@@ -239,7 +279,132 @@ export class Dependency implements Gated {
     this.#verdict.clear(by)
   }
 
+  /** @internal */
+  async acknowledge(accept: boolean, by?: string): Promise<Acknowledged> {
+    const acknowledged = await this.#monitors.acknowledge(accept, by)
+    if (acknowledged.holds) this.#verdict.acknowledge(by)
+    return acknowledged
+  }
+
+  /** @internal @param expired runs when its time is over */
+  disable(reason: string, by: string | undefined, ms: number, expired: () => void): void {
+    this.#cancelEnabling()
+    if (ms !== Infinity)
+      this.#enabling = backgroundTimer(
+        this.#clock,
+        () => {
+          expired()
+          this.enable()
+        },
+        ms,
+      )
+    this.#warnings.raise('disabled', `disabled: ${reason}`, this.#clock.wall())
+    this.#verdict.setDisabled(reason, by)
+  }
+
+  /** @internal */
+  enable(by?: string): void {
+    this.#cancelEnabling()
+    this.#verdict.setDisabled(undefined, by)
+    this.#warnings.clear('disabled')
+  }
+
+  /** @internal @param reason `undefined` = all that it depends on is available */
+  setParent(reason: string | undefined): void {
+    this.#verdict.setParent(reason)
+  }
+
+  /** @internal Whether its first probe is still awaited. */
+  get awaited(): boolean {
+    return this.#monitors.awaited
+  }
+
+  /** @internal */
+  get settings(): DependencySettings {
+    return this.#settings
+  }
+
+  /** @internal @throws OptionError (`ERR_OPTION`); nothing has changed then */
+  configure(settings: DependencySettings): void {
+    const { bulkhead } = settings
+    const shares = new Map<Slots, Share>()
+    for (const [name, share] of bulkhead.classes) shares.set(this.#classes.get(name)!, share)
+    this.#slots.resize(bulkhead.pool === undefined ? bulkhead.slots : bulkhead.share, 'bulkhead', shares)
+    this.#settings = settings
+    Object.assign(this.#life, lifeOf(settings))
+    Object.assign(this.#limits, limitsOf(this.#timeouts, settings))
+    this.#bulkhead.configure(bulkhead)
+    this.#longCalls.limit = settings.longCall
+    this.#monitors.probe(settings.probe)
+    this.#verdict.configure(settings.circuit, settings.enforce)
+  }
+
   // Inside.
+
+  #watched(): Watched {
+    const { name, required } = { name: this.name, required: this.#settings.required }
+    const { clock, background } = this.#host
+    return {
+      name,
+      clock,
+      required,
+      background,
+      verdict: () => this.#verdict,
+      warnings: this.#warnings,
+      disagreed: (probes) => {
+        this.#host.disagreed(probes)
+      },
+      report: (error) => {
+        this.#host.report(error)
+      },
+    }
+  }
+
+  #followers(): VerdictListener {
+    const host = this.#host
+    return {
+      changed: () => {
+        this.#life.bypassed = this.#verdict.decider === 'disabled'
+        host.changed()
+      },
+      flipped: (to, cause, enforced) => {
+        if (enforced && to === 'unavailable') {
+          this.#mirrored()
+          // Who waits for a slot learns it too, instead of calling what is known to be unavailable.
+          this.#slots.dismiss(this.#verdict.refusal())
+        }
+        host.flipped(to, cause, enforced)
+      },
+      rose: () => {
+        this.#rampSlots()
+      },
+      opened: (trialIn, kind) => {
+        this.#monitors.opened(trialIn, kind === 'traffic')
+      },
+      closed: () => {
+        this.#monitors.closed()
+      },
+      flapping: (flapping) => {
+        host.flapping(flapping)
+      },
+    }
+  }
+
+  #drainable(): Drainable {
+    return {
+      name: this.name,
+      clock: this.#clock,
+      inFlight: this.#inFlight,
+      timeout: () => this.#settings.timeout,
+      hold: (reason, by) => {
+        this.#verdict.setDrain(reason, by)
+        this.#host.drained(reason, by)
+      },
+      dismiss: () => {
+        this.#slots.dismiss(this.#verdict.refusal())
+      },
+    }
+  }
 
   #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
     const classes = new Map<string, Slots>()
@@ -260,7 +425,8 @@ export class Dependency implements Gated {
     name: string,
   ): Wrapped<A, Awaited<R>> {
     const host = this.#policyHost(name)
-    return assemble<A, R>(this.#pipeline(operation, settings), host, this.#recoverers(settings), this.#guards(settings))
+    const checked = settings.invariant === undefined ? operation : this.#checked(operation, settings.invariant)
+    return assemble<A, R>(this.#pipeline(checked, settings), host, this.#recoverers(settings), this.#guards(settings))
   }
 
   #policyHost(operation: string): Omit<PolicyHost, 'index'> {
@@ -272,35 +438,49 @@ export class Dependency implements Gated {
       dependency,
       operation,
       report: (error) => {
-        this.#host.report(error, dependency)
+        this.#host.report(error)
       },
       trialDue: () => this.#verdict.trialDue,
     }
   }
 
-  #pipeline(operation: Operation<never, unknown>, settings: OperationSettings) {
-    const { isFailure } = this.#settings.circuit
-    const timeout = settings.timeout ?? this.#settings.timeout
+  /** The operation with its results checked; where rules are only watched, they are told of and handed on. */
+  #checked<A extends unknown[], R>(
+    operation: Operation<A, R>,
+    invariant: InBandInvariant<never>,
+  ): Operation<A, Promise<R>> {
+    const check = this.#monitors.inBand<R>(invariant as InBandInvariant<R>)
+    return async (context, ...args) => {
+      let result: { value: R } | undefined
+      try {
+        return await check(async () => {
+          const value = await operation(context, ...args)
+          result = { value }
+          return value
+        })
+      } catch (error) {
+        if (this.#settings.enforce || result === undefined) throw error
+        return result.value
+      }
+    }
+  }
+
+  #pipeline(operation: Operation<never, unknown>, { timeout, total, counts, detached, label }: OperationSettings) {
     return {
       operation: operation as Pipeline['operation'],
-      total: settings.total ?? this.#settings.total,
+      total,
       patience: timeout,
-      isFailure,
       inFlight: this.#inFlight,
-      counts: settings.counts,
-      detached: settings.detached,
-      label: settings.label,
+      counts,
+      detached,
+      label,
       life: this.#life,
       watch: this.#host.watch,
     }
   }
 
-  #guards(settings: OperationSettings): Guard[] {
-    const { timeout, bulkhead } = this.#settings
-    const byClass = new Map<string, number>()
-    if (settings.timeout === undefined)
-      for (const [name, share] of bulkhead.classes) if (share.timeout !== undefined) byClass.set(name, share.timeout)
-    return [this.#circuit, this.#bulkhead, new Timeout(this.#timeouts, settings.timeout ?? timeout, byClass)]
+  #guards({ timeout }: OperationSettings): Guard[] {
+    return [this.#circuit, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
   }
 
   #recoverers({ fallback, cache }: OperationSettings): RecovererPolicy[] {
@@ -313,7 +493,7 @@ export class Dependency implements Gated {
         kind: 'stale cache',
         make: (host) =>
           new StaleCache(host, cache, this.#store, () => {
-            this.#host.olderValue(this.name, host.operation)
+            this.#host.olderValue(host.operation)
           }),
       })
     return policies
@@ -348,7 +528,7 @@ export class Dependency implements Gated {
   #mirrored(): OpossumMirror {
     if (this.#mirror === undefined) {
       this.#mirror = new OpossumMirror(this.name, this.#clock, (error) => {
-        this.#host.report(error, this.name)
+        this.#host.report(error)
       })
       this.#verdict.mirror = this.#mirror
       if (this.#verdict.mode === 'unavailable') this.#mirror.showOpen(this.#verdict.retryAfter ?? Infinity)
@@ -373,6 +553,9 @@ export class Dependency implements Gated {
     this.#life.closed = closed
     this.#slots.dismiss(closed)
     this.#verdict.shut()
+    this.#monitors.stop()
+    this.#longCalls.stop()
+    this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)
     this.#bulkhead.close()
@@ -380,4 +563,19 @@ export class Dependency implements Gated {
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)
     this.#mirror?.shutdown()
   }
+
+  #cancelEnabling(): void {
+    if (this.#enabling !== undefined) this.#clock.clearTimer(this.#enabling)
+    this.#enabling = undefined
+  }
+}
+
+function lifeOf({ total, timeout, circuit }: DependencySettings): Pick<Life, 'total' | 'patience' | 'isFailure'> {
+  return { total, patience: timeout, isFailure: circuit.isFailure }
+}
+
+function limitsOf(timeouts: Timeouts, { timeout, bulkhead }: DependencySettings): Limits {
+  const byClass = new Map<string, number>()
+  for (const [name, share] of bulkhead.classes) if (share.timeout !== undefined) byClass.set(name, share.timeout)
+  return { own: timeouts.of(timeout), byClass }
 }

@@ -8,27 +8,48 @@ export {
   ClosedError,
   CofferdamError,
   DeadlineError,
+  DrainError,
   FailedValueError,
+  InvariantError,
   OptionError,
   QueueTimeoutError,
   UnavailableError,
   type ErrorCode,
+  type HeldWork,
 } from './core/errors.js'
 export type { GuardPolicy, PolicyHost, RecovererPolicy } from './core/policy.js'
 export type { Departure, Guard, Outcome, Recoverer } from './core/guard.js'
 export type { Counts } from './core/tally.js'
 export type { Caller, Operation, OperationCache, Wrapped } from './core/wrapped.js'
 export type { Dependency, RunOptions } from './dependency.js'
+export type { Drained, DrainOptions } from './drain.js'
 export type { BulkheadOptions, ClassOptions, DependencyOptions } from './dependency-options.js'
 export type { CircuitOptions, IsFailure } from './health/circuit-options.js'
 export type { Health } from './health/health.js'
-export type { HistoryEntry } from './health/history.js'
+export type { HistoryEntry, HistoryKind } from './health/history.js'
+export {
+  drift,
+  identity,
+  invariant,
+  monotonic,
+  type InBandInvariant,
+  type InBandOptions,
+  type Invariant,
+  type InvariantOptions,
+  type Read,
+  type RememberingOptions,
+} from './health/invariant.js'
+export type { InvariantStore } from './health/invariant-store.js'
 export type { Percentiles } from './health/latency.js'
+export type { Acknowledged } from './health/monitors.js'
+export { INCONCLUSIVE, type ProbeOptions } from './health/probe.js'
+export type { Warning, WarningKind } from './health/warnings.js'
 export type { Mode, SetModeOptions } from './health/override.js'
 export type { DependencySnapshot, Snapshot } from './health/snapshot.js'
 export type { Cause, CauseKind } from './health/cause.js'
 export type { CircuitState } from './health/verdict.js'
 export type { OperationOptions } from './operation-options.js'
+export type { AcknowledgeOptions, DisableOptions, Target } from './operator-control.js'
 export { bulkhead } from './policies/bulkhead.js'
 export type { CacheOptions, StaleOptions } from './policies/cache/cache-options.js'
 export type { Scope } from './policies/cache/key.js'
@@ -38,7 +59,8 @@ export { fallback, type Alternative, type FallbackContext } from './policies/fal
 export { staleCache, type CacheCounts } from './policies/stale-cache.js'
 export { timeout } from './policies/timeout.js'
 export { createPool, type Pool } from './pool.js'
-export { createRegistry, type Readiness, type Registry, type RegistryEvents, type RegistryOptions } from './registry.js'
+export { createRegistry, type Readiness, type Registry, type RegistryOptions } from './registry.js'
+export type { RegistryEvents } from './registry-events.js'
 export {
   createBudgets,
   type BudgetEvents,

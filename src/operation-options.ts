@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { OptionError } from './core/errors.js'
 import { duration, flag, group, parse, text } from './core/options.js'
+import { inBandSchema, type InBandInvariant } from './health/invariant.js'
 import { cacheEntries, cacheSettings, type CacheOptions, type CacheSettings } from './policies/cache/cache-options.js'
 import { alternatives, fallbackSchema, type Alternative, type AnyAlternative } from './policies/fallback.js'
 
@@ -8,6 +9,7 @@ const schema = group({
   ...cacheEntries,
   name: v.optional(text),
   fallback: v.optional(fallbackSchema),
+  invariant: v.optional(inBandSchema),
   counts: v.optional(flag),
   idempotent: v.optional(flag),
   detached: v.optional(flag),
@@ -25,6 +27,11 @@ export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A
    * arguments), `{ value }`, or several of these in order.
    */
   fallback?: Alternative<A, R> | readonly Alternative<A, R>[]
+  /**
+   * Checks each result before its caller sees it, and withholds one that breaks it (`ERR_INVARIANT`): made by
+   * `monotonic`, or by `identity` with `of`.
+   */
+  invariant?: InBandInvariant<R>
   /** `false`: batch work whose attempts must not judge the dependency. Default true. */
   counts?: boolean
   /** `false`: running it twice does harm, so by default it is `detached`. Default true. */
@@ -44,6 +51,7 @@ export interface OperationSettings {
   name: string | undefined
   cache: CacheSettings | undefined
   fallback: readonly AnyAlternative[] | undefined
+  invariant: InBandInvariant<never> | undefined
   counts: boolean
   detached: boolean
   label: string | undefined
@@ -63,6 +71,7 @@ export function operationSettings(
     name: given.name,
     cache: cacheSettings(given, defaults, ''),
     fallback: given.fallback === undefined ? undefined : alternatives(given.fallback),
+    invariant: given.invariant,
     counts: given.counts ?? true,
     detached: given.detached ?? given.idempotent === false,
     label: given.label,

@@ -1,40 +1,19 @@
 import * as v from 'valibot'
-import type { Call, CallWatch, Source } from './core/call.js'
+import { Background } from './core/background.js'
+import type { CallWatch } from './core/call.js'
 import { systemClock, type Clock } from './core/clock.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { Events } from './core/events.js'
-import { duration, group, oneOf, parse, text } from './core/options.js'
-import { dependencySettings, parseDefaults, type DependencyOptions } from './dependency-options.js'
+import { duration, group, parse, text } from './core/options.js'
+import { dependencySettings, parseDefaults, reconfigured, type DependencyOptions } from './dependency-options.js'
 import { Dependency, type DependencyHost } from './dependency.js'
 import { History, type HistoryEntry } from './health/history.js'
-import { parseOverride, type Mode, type SetModeOptions } from './health/override.js'
+import { Lineage } from './health/lineage.js'
+import type { Acknowledged } from './health/monitors.js'
+import type { Mode, SetModeOptions } from './health/override.js'
 import { RESERVED, snapshotOf, type Snapshot } from './health/snapshot.js'
-import type { Cause } from './health/cause.js'
-
-/** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
-export interface RegistryEvents {
-  /** A mode changed; with `enforced: false` it would have. */
-  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean }
-  /** A slot was taken back from work that did not end. */
-  leak: { dependency: string; operation: string; class?: string; label?: string; attempt: number }
-  /** A call has ended. `code` is a failed one's error code, or its name. */
-  call: {
-    dependency: string
-    operation: string
-    class?: string
-    label?: string
-    ok: boolean
-    source?: Source
-    code?: string
-    attempts: number
-    /** Ms. */
-    took: number
-  }
-  /** A value was dropped because its version is lower than the one held: perhaps its source was restored from an old dump. */
-  olderValue: { dependency: string; operation: string }
-  /** A listener, hook or classifier threw. */
-  error: { error: unknown; dependency?: string; event?: string }
-}
+import { OperatorControl, type AcknowledgeOptions, type DisableOptions, type Target } from './operator-control.js'
+import { storyOf, who, type RegistryEvents } from './registry-events.js'
 
 export interface RegistryOptions {
   /** Time and chance. Default: the system's; tests give a manual one. */
@@ -50,7 +29,6 @@ const registrySchema = group({
   random: v.optional(v.custom<() => number>((random) => typeof random === 'function', 'must be a function')),
   defaults: v.optional(v.unknown()),
 })
-const clearSchema = group({ by: v.optional(text) })
 const closeSchema = group({ timeout: v.optional(duration) })
 
 /** The answer for a load balancer. */
@@ -72,9 +50,12 @@ export class Registry {
   readonly #dependencies = new Map<string, Dependency>()
   /** Those with a transition that falls due by itself: only they are looked at before a snapshot. */
   readonly #unsettled = new Set<Dependency>()
+  readonly #lineage = new Lineage()
   readonly #events: Events<RegistryEvents>
   readonly #history = new History()
+  readonly #control: OperatorControl
   readonly #watch: CallWatch = { ended: undefined }
+  #background: Background | undefined
   #snapshot: Snapshot | undefined
   #closing: Promise<void> | undefined
   #leaving = false
@@ -87,6 +68,7 @@ export class Registry {
     this.#events = new Events<RegistryEvents>((error, event) => {
       if (event !== 'error') this.#events.emit('error', { error, event })
     })
+    this.#control = new OperatorControl(this.clock, this.#dependencies, this.#history)
   }
 
   /**
@@ -101,13 +83,18 @@ export class Registry {
     parse(text, name, 'name')
     if (RESERVED.includes(name)) throw new OptionError('name', `"${name}" is reserved`)
     if (this.#dependencies.has(name)) throw new OptionError('name', `"${name}" is registered already; get() finds it`)
-    const dependency: Dependency = new Dependency(
-      name,
-      dependencySettings(options, this.#defaults),
-      this.#host(() => dependency),
-    )
+    const settings = dependencySettings(options, this.#defaults)
+    this.#lineage.declare(name, settings.dependsOn)
+    let dependency: Dependency
+    try {
+      dependency = new Dependency(name, settings, this.#host(name))
+    } catch (error) {
+      this.#lineage.declare(name, [])
+      throw error
+    }
     this.#dependencies.set(name, dependency)
     this.#snapshot = undefined
+    this.#tellChild(name)
     return dependency
   }
 
@@ -125,42 +112,85 @@ export class Registry {
   /**
    * Forces a mode, in place of what traffic says, until it expires or is cleared.
    *
-   * @throws OptionError (`ERR_OPTION`) for an unknown dependency, no reason, or a bad duration
+   * @param target a dependency's name, or `{ tag }` for all that have it
+   * @throws OptionError (`ERR_OPTION`) for an unknown dependency, no reason, or a bad duration; ClosedError
    * @example
    * registry.setMode('zdz-feed', 'unavailable', { reason: 'schema upgrade', notice: 'Back at noon', for: 3_600_000 })
+   * registry.setMode({ tag: 'writes' }, 'unavailable', { reason: 'read-only while the ids are repaired' })
    */
-  setMode(name: string, mode: Mode, options: SetModeOptions): void {
-    const dependency = this.#known(name)
-    const override = parseOverride(parse(oneOf(['available', 'unavailable']), mode, 'mode'), options)
-    const { reason, by } = override
-    this.#note(
-      name,
-      'setMode',
-      mode,
-      by === undefined ? { kind: 'operator', reason } : { kind: 'operator', reason, by },
-    )
-    dependency.force(override)
+  setMode(target: Target, mode: Mode, options: SetModeOptions): void {
+    this.#control.setMode(target, mode, options)
   }
 
   /**
-   * Ends a forced mode; traffic decides again, with a ramp if it was unavailable.
-   * @throws OptionError (`ERR_OPTION`) for an unknown dependency
+   * Ends a forced mode; the others decide again, with a ramp if it was unavailable, and with its invariants read before.
+   * @throws OptionError (`ERR_OPTION`) for an unknown dependency; ClosedError
    */
-  clearMode(name: string, options: { by?: string } = {}): void {
-    const dependency = this.#known(name)
-    const { by } = parse(clearSchema, options, 'clearMode')
-    const cause: Cause = { kind: 'operator', reason: 'cleared' }
-    this.#note(name, 'clearMode', dependency.mode, by === undefined ? cause : { ...cause, by })
-    dependency.clear(by)
+  clearMode(target: Target, options: { by?: string } = {}): void {
+    this.#control.clearMode(target, options)
   }
 
   /**
-   * Whether this process should be sent requests. It is while a dependency is down, unless that is `required`;
-   * not any more once it is leaving.
+   * An operator takes a dependency back whose invariants were broken, or whose recovery was left to him. What broke is
+   * read once more, and keeps it unavailable unless it holds.
+   *
+   * @returns what is still broken, if anything
+   * @throws OptionError (`ERR_OPTION`) for an unknown dependency; ClosedError
+   */
+  acknowledge(name: string, options: AcknowledgeOptions = {}): Promise<Acknowledged> {
+    return this.#control.acknowledge(name, options)
+  }
+
+  /**
+   * Takes the library out of the way: calls go straight through, unguarded and uncached, until it is enabled or `for` is
+   * over; what is in flight is still counted, and a warning stands. Invariants in band go on withholding.
+   * @throws OptionError (`ERR_OPTION`); ClosedError
+   */
+  disable(name: string, options: DisableOptions = {}): void {
+    this.#control.disable(name, options)
+  }
+
+  /** Ends {@link disable}. @throws OptionError (`ERR_OPTION`) for an unknown dependency; ClosedError */
+  enable(name: string, options: { by?: string } = {}): void {
+    this.#control.enable(name, options)
+  }
+
+  /** An operator's remark in the history. @throws OptionError (`ERR_OPTION`); ClosedError */
+  note(name: string, text: string, options: { by?: string } = {}): void {
+    this.#control.remark(name, text, options)
+  }
+
+  /**
+   * Other settings at run time, in place of those that are named; window and mode stay. All or nothing.
+   *
+   * @throws OptionError (`ERR_OPTION`) naming the option; nothing has changed then. `bulkhead.pool` and `stale` can't change
+   * @example
+   * registry.configure('zdz-feed', { timeout: 500, circuit: { failureRate: 0.3 } })
+   */
+  configure(name: string, options: DependencyOptions): void {
+    const dependency = this.#control.one(name)
+    const settings = reconfigured(dependency.settings, options, this.#defaults)
+    const parents = this.#lineage.parentsOf(name)
+    this.#lineage.declare(name, settings.dependsOn)
+    try {
+      dependency.configure(settings)
+    } catch (error) {
+      this.#lineage.declare(name, parents)
+      throw error
+    }
+    this.#control.note(dependency, 'configure', `configured: ${Object.keys(options).join(', ')}`)
+    this.#tellChild(name)
+  }
+
+  /**
+   * Whether this process should be sent requests. It is while a dependency is down, unless that is `required`; not
+   * before each required one that has a probe was found well, and not any more once it is leaving.
    */
   ready(): Readiness {
     const waitingFor = [...this.#dependencies.values()]
-      .filter((dependency) => dependency.required && !this.snapshot()[dependency.name]!.available)
+      .filter(
+        (dependency) => dependency.required && (dependency.awaited || !this.snapshot()[dependency.name]!.available),
+      )
       .map(({ name }) => name)
     return { ready: !this.#leaving && waitingFor.length === 0, leaving: this.#leaving, waitingFor }
   }
@@ -197,10 +227,11 @@ export class Registry {
   close(options: { timeout?: number } = {}): Promise<void> {
     const given = parse(closeSchema, options, 'close')
     this.#leaving = true
+    this.#control.closed = true
     const each = given.timeout === undefined ? {} : { timeout: given.timeout }
-    return (this.#closing ??= Promise.all([...this.#dependencies.values()].map((d) => d.close(each))).then(
-      () => undefined,
-    ))
+    return (this.#closing ??= Promise.all([...this.#dependencies.values()].map((d) => d.close(each))).then(() => {
+      this.#background?.close()
+    }))
   }
 
   /** Only while somebody listens does a call tell of its end. */
@@ -215,39 +246,63 @@ export class Registry {
         })
   }
 
-  #known(name: string): Dependency {
-    const dependency = this.#dependencies.get(name)
-    if (dependency === undefined) throw new OptionError('name', 'there is no dependency of that name')
-    return dependency
+  /** Whoever is on hand to those who are depended on: one that is unavailable is the reason. */
+  #tellChild(name: string): void {
+    const down = this.#lineage.parentsOf(name).find((parent) => this.#dependencies.get(parent)?.mode === 'unavailable')
+    this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
   }
 
-  #note(dependency: string, kind: HistoryEntry['kind'], mode: Mode, cause: Cause): void {
-    this.#history.add({ at: this.clock.wall(), dependency, kind, mode, cause })
-  }
-
-  #host(self: () => Dependency): DependencyHost {
+  #host(name: string): DependencyHost {
     const events = this.#events
+    const { clock } = this
     return {
-      clock: this.clock,
+      clock,
+      background: () => (this.#background ??= new Background(clock)),
       changed: () => {
         this.#snapshot = undefined
-        this.#unsettled.add(self())
+        const dependency = this.#dependencies.get(name)
+        if (dependency !== undefined) this.#unsettled.add(dependency)
       },
-      flipped: (dependency, mode, cause, enforced) => {
-        const at = this.clock.wall()
-        if (enforced) this.#note(dependency, 'flip', mode, cause)
+      flipped: (mode, cause, enforced) => {
+        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause })
         if (events.has('flip'))
-          events.emit('flip', { dependency, mode, cause: Object.freeze({ ...cause }), at, enforced })
+          events.emit('flip', {
+            dependency: name,
+            mode,
+            cause: Object.freeze({ ...cause }),
+            at: clock.wall(),
+            enforced,
+          })
+        if (enforced) for (const child of this.#lineage.childrenOf(name)) this.#tellChild(child)
+      },
+      warned: ({ warning, text }, raised) => {
+        if (events.has('warning')) events.emit('warning', { dependency: name, warning, raised, text, at: clock.wall() })
+      },
+      flapping: (flapping) => {
+        if (events.has('flapping')) events.emit('flapping', { dependency: name, ...flapping, at: clock.wall() })
+      },
+      disagreed: (probes) => {
+        if (events.has('disagreement')) events.emit('disagreement', { dependency: name, probes, at: clock.wall() })
+      },
+      longCall: (attempt, ranFor) => {
+        if (!events.has('longCall')) return
+        const callerGone = attempt.phase === 'abandoned'
+        events.emit('longCall', { ...who(attempt.call), attempt: attempt.attempt, ranFor, callerGone })
+      },
+      drained: (reason, by) => {
+        const dependency = this.#dependencies.get(name)!
+        if (reason === undefined) this.#control.note(dependency, 'release', 'released')
+        else this.#control.note(dependency, 'drain', reason, by)
       },
       leaked: (attempt) => {
         if (events.has('leak')) events.emit('leak', { ...who(attempt.call), attempt: attempt.attempt })
       },
-      olderValue: (dependency, operation) => {
-        events.emit('olderValue', { dependency, operation })
+      olderValue: (operation) => {
+        events.emit('olderValue', { dependency: name, operation })
       },
       watch: this.#watch,
-      report: (error, dependency) => {
-        events.emit('error', { error, dependency })
+      report: (error) => {
+        events.emit('error', { error, dependency: name })
       },
     }
   }
@@ -264,24 +319,17 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   return new Registry(options)
 }
 
-function who(call: Call): { dependency: string; operation: string; class?: string; label?: string } {
-  const { dependency, name } = call.pipeline
-  const label = call.options?.label ?? call.pipeline.label
-  return {
-    dependency,
-    operation: name,
-    ...(call.class === undefined ? {} : { class: call.class }),
-    ...(label === undefined ? {} : { label }),
-  }
-}
-
-function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
-  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began }
-  if (!failed) return { ...story, source: call.source }
-  const { code, name } = Object(error) as { code?: unknown; name?: unknown }
-  return { ...story, code: typeof code === 'string' ? code : typeof name === 'string' ? name : typeof error }
-}
-
 function withRandom(clock: Clock, random: () => number): Clock {
-  return Object.assign(Object.create(clock) as Clock, { random })
+  return {
+    now: () => clock.now(),
+    wall: () => clock.wall(),
+    random,
+    setTimer: (fire, ms) => clock.setTimer(fire, ms),
+    clearTimer: (timer) => {
+      clock.clearTimer(timer)
+    },
+    afterPoll: (fire) => {
+      clock.afterPoll(fire)
+    },
+  }
 }

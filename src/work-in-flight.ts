@@ -50,5 +50,5 @@ export function abortWork(attempt: Attempt, reason: unknown): void {
 /** @internal Work whose slot was taken back may never end: the list of it is bounded. */
 export function forgetOldest(inFlight: InFlight<Attempt>): void {
   const reclaimed = [...inFlight].filter((attempt) => attempt.reclaimed)
-  if (reclaimed.length > MOST_RECLAIMED) inFlight.remove(reclaimed[0]!)
+  if (reclaimed.length > MOST_RECLAIMED) inFlight.forget(reclaimed[0]!)
 }

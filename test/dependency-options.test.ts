@@ -285,8 +285,8 @@ describe('what is left out', () => {
   test('and so is what is given as undefined', () => {
     const given = { timeout: undefined, bulkhead: { slots: undefined }, circuit: undefined, stale: { max: undefined } }
     const defaults = { timeout: 70, bulkhead: { slots: 7 }, circuit: { openFor: 700 }, stale: { max: 7 } }
-    expect(dependencySettings(given)).toEqual(dependencySettings({}))
-    expect(dependencySettings(given, defaults)).toEqual(dependencySettings(defaults))
+    expect({ ...dependencySettings(given), given: {} }).toEqual(dependencySettings({}))
+    expect({ ...dependencySettings(given, defaults), given: defaults }).toEqual(dependencySettings(defaults))
   })
 })
 

@@ -58,10 +58,17 @@ export interface CallWatch {
   ended: ((call: Call, error: unknown, failed: boolean) => void) | undefined
 }
 
-/** Shared by all operations of a dependency. */
+/** Shared by all operations of a dependency, and changed at run time. */
 export interface Life {
   /** Why no call may start any more, once that is so. */
   closed: Error | undefined
+  /** Calls go straight through: no guard is entered, no recoverer asked. */
+  bypassed: boolean
+  /** For the whole call, ms; `Infinity` = none. */
+  total: number
+  /** What bounds an asynchronous fallback when no deadline does, ms. */
+  patience: number
+  isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
 }
 
 type Answering = Required<Pick<Recoverer, 'answer'>>
@@ -81,16 +88,14 @@ export interface Pipeline {
   readonly clock: Clock
   readonly stalls: StallWatch
   readonly inFlight: InFlight<Attempt>
-  /** For the whole call, ms; `Infinity` = none. */
-  readonly total: number
-  /** What bounds an asynchronous fallback when no deadline does, ms. */
-  readonly patience: number
+  /** In place of those of `life`, where the operation has its own. */
+  readonly total: number | undefined
+  readonly patience: number | undefined
   readonly label: string | undefined
   /** Whether its attempts judge the dependency. */
   readonly counts: boolean
   /** The work goes on when its caller leaves. */
   readonly detached: boolean
-  readonly isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
   readonly life: Life
   /** What a policy threw where nobody could be told. */
   readonly report: (error: unknown) => void
@@ -158,7 +163,7 @@ export class Call implements Listed<Call> {
     const around = (this.around = outermost === undefined ? ambient.read() : undefined)
     this.class = options?.class ?? around?.class
     const now = (this.began = pipeline.clock.now())
-    const deadline = options === undefined ? now + pipeline.total : deadlineOf(pipeline, options, now)
+    const deadline = options === undefined ? now + totalOf(pipeline) : deadlineOf(pipeline, options, now)
     this.deadline = around === undefined ? deadline : Math.min(deadline, around.deadline)
   }
 
@@ -243,7 +248,11 @@ export class Call implements Listed<Call> {
 }
 
 function deadlineOf(pipeline: Pipeline, options: CallOptions, now: number): number {
-  const total = now + (options.total ?? pipeline.total)
+  const total = now + (options.total ?? totalOf(pipeline))
   if (options.deadline === undefined) return total
   return Math.min(total, now + Number(options.deadline) - pipeline.clock.wall())
+}
+
+function totalOf({ total, life }: Pipeline): number {
+  return total ?? life.total
 }

@@ -81,14 +81,19 @@ export function compose(
     return assemble(
       {
         operation: operation as unknown as Operation<never[], unknown>,
-        total: given.total ?? Infinity,
-        patience: PATIENCE,
-        isFailure: given.isFailure,
+        total: undefined,
+        patience: undefined,
         inFlight: new InFlight<Attempt>(),
         counts: true,
         detached: false,
         label: undefined,
-        life: { closed: undefined },
+        life: {
+          closed: undefined,
+          bypassed: false,
+          total: given.total ?? Infinity,
+          patience: PATIENCE,
+          isFailure: given.isFailure,
+        },
         watch: { ended: undefined },
       },
       host,
@@ -98,10 +103,7 @@ export function compose(
   }
 }
 
-type Own = Pick<
-  Pipeline,
-  'total' | 'patience' | 'isFailure' | 'inFlight' | 'counts' | 'detached' | 'label' | 'life' | 'watch'
-> & {
+type Own = Pick<Pipeline, 'total' | 'patience' | 'inFlight' | 'counts' | 'detached' | 'label' | 'life' | 'watch'> & {
   operation: Operation<never[], unknown>
 }
 

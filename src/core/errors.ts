@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'ERR_CALL_TIMEOUT'
   | 'ERR_DEADLINE'
   | 'ERR_BUDGET'
+  | 'ERR_DRAIN'
   | 'ERR_OPTION'
   | 'ERR_CLOSED'
   | 'ERR_FAILED_VALUE'
@@ -95,6 +96,27 @@ define(DeadlineError, 'DeadlineError', 'ERR_DEADLINE')
 export class BudgetExhaustedError extends CofferdamError {}
 define(BudgetExhaustedError, 'BudgetExhaustedError', 'ERR_BUDGET')
 
+/** Work was still running when a drain's time was over (`ERR_DRAIN`). */
+export class DrainError extends CofferdamError {
+  /** What held it up, oldest first. */
+  readonly held: readonly HeldWork[]
+
+  constructor(message: string, details: ErrorDetails & { held: readonly HeldWork[] }) {
+    super(message, details)
+    this.held = details.held
+  }
+}
+define(DrainError, 'DrainError', 'ERR_DRAIN')
+
+/** Work that did not end. */
+export interface HeldWork {
+  readonly operation: string
+  readonly class?: string
+  readonly label?: string
+  /** How long it has been running, ms. */
+  readonly age: number
+}
+
 /** The registry or the dependency was closed (`ERR_CLOSED`). */
 export class ClosedError extends CofferdamError {}
 define(ClosedError, 'ClosedError', 'ERR_CLOSED')
@@ -124,3 +146,11 @@ export class OptionError extends CofferdamError {
   }
 }
 define(OptionError, 'OptionError', 'ERR_OPTION')
+
+/** @internal An HTTP-like 4xx on the error says that the request was at fault, not the dependency. */
+export function isClientError(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
+  const code = status ?? statusCode
+  return typeof code === 'number' && code >= 400 && code < 500
+}

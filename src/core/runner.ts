@@ -1,6 +1,6 @@
 import { Attempt } from './attempt.js'
 import type { Call } from './call.js'
-import { FailedValueError, type CofferdamError } from './errors.js'
+import { FailedValueError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome } from './guard.js'
 import { isThenable } from './thenable.js'
 
@@ -15,6 +15,7 @@ export function begin(call: Call): Promise<unknown> {
   if (signal?.aborted === true) return ended(call, signal.reason)
   const gone = call.around?.gone
   if (gone !== undefined) return ended(call, gone.reason)
+  if (pipeline.life.bypassed) return launch(call)
   const { answering } = pipeline
   for (let i = 0; i < answering.length; i++) {
     try {
@@ -53,7 +54,8 @@ export function tryOnce(call: Call, now = call.pipeline.clock.now()): void {
   if (call.deadline - now <= (call.around?.floor ?? 0)) {
     attempt.phase = 'done'
     recover(call, call.deadlineError())
-  } else enter(attempt)
+  } else if (call.pipeline.life.bypassed) run(attempt)
+  else enter(attempt)
 }
 
 function enter(attempt: Attempt): void {
@@ -173,7 +175,8 @@ function failed(attempt: Attempt, error: unknown): void {
 
 /** Whether it was a failure, asking `isFailure` if there is one; when that throws, the default holds. */
 function judge(attempt: Attempt, normal: 'success' | 'failure'): Outcome {
-  const { isFailure, report } = attempt.call.pipeline
+  const { life, report } = attempt.call.pipeline
+  const { isFailure } = life
   const { error, value } = attempt
   if (isFailure !== undefined)
     try {
@@ -183,14 +186,6 @@ function judge(attempt: Attempt, normal: 'success' | 'failure'): Outcome {
       report(thrown)
     }
   return normal === 'failure' && isClientError(error) ? 'ignored' : normal
-}
-
-/** An HTTP-like 4xx on the error says that the request was at fault, not the dependency. */
-function isClientError(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null) return false
-  const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
-  const code = status ?? statusCode
-  return typeof code === 'number' && code >= 400 && code < 500
 }
 
 /** The work has ended. @returns whether its caller still waits. */
@@ -274,7 +269,8 @@ export function overdue(call: Call): void {
 export function recover(call: Call, error: unknown, from = call.pipeline.recoverers.length - 1): void {
   if (call.done) return
   call.error = error
-  for (let i = from; i >= call.outermost; i--) {
+  const innermost = call.pipeline.life.bypassed ? -1 : from
+  for (let i = innermost; i >= call.outermost; i--) {
     let recovered: boolean | Promise<boolean> | undefined
     try {
       recovered = call.pipeline.recoverers[i]!.recover?.(call, error)

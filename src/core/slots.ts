@@ -142,22 +142,24 @@ export class Slots {
   /**
    * Changes the cap of a pool, or the share of a member, while slots are held and waited for. A smaller one takes
    * nothing away; what is held beyond it is simply not handed out again.
+   * @param shares new ones of members below it, in the same step
    * @throws OptionError (`ERR_OPTION`) when guarantees would exceed slots; nothing has changed then
    */
-  resize(to: number | Share, path: string): void {
-    if (this.parent === undefined) {
-      const capacity = typeof to === 'number' ? to : this.capacity
-      this.#divide([...this.members.values()], capacity, path)
-      this.capacity = this.guaranteed = capacity
-    } else {
-      const before = this.#share
-      this.#share = typeof to === 'number' ? { atMost: to } : to
-      try {
-        this.parent.#divide([...this.parent.members.values()], this.parent.capacity, path)
-      } catch (error) {
-        this.#share = before
-        throw error
+  resize(to: number | Share, path: string, shares: ReadonlyMap<Slots, Share> = new Map()): void {
+    const { parent } = this
+    const before = [this, ...shares.keys()].map((slots) => [slots, slots.#share] as const)
+    for (const [member, share] of shares) member.#share = share
+    if (parent !== undefined) this.#share = typeof to === 'number' ? { atMost: to } : to
+    try {
+      if (parent !== undefined) parent.#divide([...parent.members.values()], parent.capacity, path)
+      else {
+        const capacity = typeof to === 'number' ? to : this.capacity
+        this.#divide([...this.members.values()], capacity, path)
+        this.capacity = this.guaranteed = capacity
       }
+    } catch (error) {
+      for (const [slots, share] of before) slots.#share = share
+      throw error
     }
     this.#root.#serve()
   }

@@ -16,7 +16,7 @@ export interface SlowCall {
  * that has become slower for good is taken back after a few of them instead of never.
  */
 export class Baseline {
-  readonly #rule: number | SlowCall
+  #rule: number | SlowCall
   #average = 0
   #calls = 0
   /** From here on, ms, a call is slow. */
@@ -25,6 +25,14 @@ export class Baseline {
   constructor(rule: number | SlowCall) {
     this.#rule = rule
     this.level = typeof rule === 'number' ? rule : Infinity
+  }
+
+  /** Another rule from now on; what is normal stays known. */
+  set rule(rule: number | SlowCall) {
+    this.#rule = rule
+    if (typeof rule === 'number') this.level = rule
+    else if (this.#calls >= ENOUGH) this.#setLevel(rule)
+    else this.level = Infinity
   }
 
   /** A call that succeeded and was not slow. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { OptionError } from '../core/errors.js'
-import { age, count, duration, durationOrZero, factor, fn, group, ratio } from '../core/options.js'
+import { age, count, duration, durationOrZero, factor, fn, group, oneOf, ratio } from '../core/options.js'
 import type { SlowCall } from './baseline.js'
 import type { RuleOptions } from './rule.js'
 
@@ -22,6 +22,8 @@ export const circuitSchema = group({
   openFor: v.optional(duration),
   openForAtMost: v.optional(duration),
   rampFor: v.optional(durationOrZero),
+  warnRate: v.optional(ratio),
+  recover: v.optional(oneOf(['itself', 'operator'])),
   isFailure: v.optional(fn<IsFailure>()),
 })
 
@@ -54,6 +56,10 @@ export interface CircuitOptions {
   openForAtMost?: number
   /** After a recovery the slots rise from 1 to their full number over so many ms; 0 = at once. Default 10,000. */
   rampFor?: number
+  /** A warning, and no flip, from this share of failed calls on; cleared below half of it. 0 to 1, default 0.1; 1 = none. */
+  warnRate?: number
+  /** `operator`: after an outage a person has the last word, by `registry.acknowledge`. Default `itself`. */
+  recover?: 'itself' | 'operator'
   /**
    * Whether a result is a failure of the dependency. By default every error is, except one with an HTTP-like 4xx
    * `status` or `statusCode`. Never asked about timeouts; if it throws, the default holds. A value that it judges
@@ -69,6 +75,8 @@ export interface CircuitSettings extends RuleOptions {
   openFor: number
   openForAtMost: number
   rampFor: number
+  warnRate: number
+  recover: 'itself' | 'operator'
   isFailure: IsFailure | undefined
 }
 
@@ -86,16 +94,21 @@ export function circuitSettings(
   const { openFor, openForAtMost } = given
   if (openFor !== undefined && openForAtMost !== undefined && openForAtMost < openFor)
     throw new OptionError(`${path}.openForAtMost`, `${openForAtMost} is less than openFor, ${openFor}`)
+  const { warnRate, failureRate = 0.5 } = given
+  if (warnRate !== undefined && given.failureRate !== undefined && warnRate < 1 && warnRate >= given.failureRate)
+    throw new OptionError(`${path}.warnRate`, `${warnRate} is not below failureRate, ${given.failureRate}`)
   return {
     window,
     minimumCalls: given.minimumCalls ?? Math.min(20, most),
-    failureRate: given.failureRate ?? 0.5,
+    failureRate,
     slowCall: slowCall(given.slowCall, timeout),
     slowRate: given.slowRate ?? 0.8,
     consecutiveFailures: given.consecutiveFailures ?? 10,
     openFor: openFor ?? Math.min(5_000, openForAtMost ?? Infinity),
     openForAtMost: openForAtMost ?? Math.max(60_000, openFor ?? 0),
     rampFor: given.rampFor ?? 10_000,
+    warnRate: warnRate ?? Math.min(0.1, failureRate / 2),
+    recover: given.recover ?? 'itself',
     isFailure: given.isFailure,
   }
 }

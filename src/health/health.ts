@@ -3,12 +3,13 @@ import type { Counts, Tally } from '../core/tally.js'
 import type { Percentiles } from './latency.js'
 import type { Mode } from './override.js'
 import type { CircuitState, Verdict } from './verdict.js'
+import type { Warning } from './warnings.js'
 import type { Figures } from './window.js'
 
 /** How a dependency is, for people and machines. Durations in ms. */
 export interface Health {
   mode: Mode
-  /** What traffic alone says: differs from `mode` under an operator's override or with `enforce: false`. */
+  /** What it would be without an operator, and if it were obeyed: differs from `mode` under an override or with `enforce: false`. */
   wouldBe: Mode
   /** Worth calling. */
   available: boolean
@@ -30,12 +31,20 @@ export interface Health {
   inFlight: number
   /** After a recovery: how far it has come, 0 to 1. */
   ramp?: number
+  /** What should be seen although it flips nothing. */
+  warnings: readonly Warning[]
   /** Totals since the dependency was made. */
   counts: Readonly<Counts>
 }
 
 /** @internal */
-export function healthOf(verdict: Verdict, slots: Slots, tally: Tally, inFlight: number): Health {
+export function healthOf(
+  verdict: Verdict,
+  slots: Slots,
+  tally: Tally,
+  inFlight: number,
+  warnings: readonly Warning[],
+): Health {
   const circuit = verdict.circuitState
   const { mode, wouldBe, available, since, cause, override, retryAfter, figures, slowLevel, ramp } = verdict
   const latency = verdict.latencyNow
@@ -56,6 +65,7 @@ export function healthOf(verdict: Verdict, slots: Slots, tally: Tally, inFlight:
     waiters: slots.waiters,
     inFlight,
     ...(ramp.running ? { ramp: ramp.progress } : {}),
+    warnings,
     counts: { ...tally.counts },
   }
 }

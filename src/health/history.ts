@@ -1,12 +1,16 @@
 import type { Mode } from './override.js'
 import type { Cause } from './cause.js'
 
+/** What is kept: flips, what operators did, and what they remarked. */
+export type HistoryKind =
+  'flip' | 'setMode' | 'clearMode' | 'acknowledge' | 'disable' | 'enable' | 'drain' | 'release' | 'configure' | 'note'
+
 /** Something that was decided or done. */
 export interface HistoryEntry {
   /** Wall time, ms. */
   readonly at: number
   readonly dependency: string
-  readonly kind: 'flip' | 'setMode' | 'clearMode'
+  readonly kind: HistoryKind
   readonly mode: Mode
   readonly cause: Cause
 }

@@ -23,11 +23,14 @@ export interface Override extends Required<Pick<SetModeOptions, 'reason' | 'for'
   by: string | undefined
 }
 
+/** @internal A duration, or for ever, which must be said. */
+export const endless = v.union([v.literal(Infinity), duration], 'must be milliseconds, more than 0, or Infinity')
+
 const schema = group({
   reason: text,
   notice: v.optional(text),
   by: v.optional(text),
-  for: v.optional(v.union([v.literal(Infinity), duration], 'must be milliseconds, more than 0, or Infinity')),
+  for: v.optional(endless),
 })
 
 /** @internal */

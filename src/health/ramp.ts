@@ -9,7 +9,8 @@ const STEPS = 20
  */
 export class Ramp {
   readonly #clock: Clock
-  readonly #length: number
+  /** Ms; 0 = none. */
+  length: number
   readonly #stepped: (completed: boolean) => void
   #startedAt: number | undefined
   #timer: Timer | undefined
@@ -17,7 +18,7 @@ export class Ramp {
   /** @param stepped runs at the start and at each step, so that slots and waiters follow; `completed` at the last one */
   constructor(clock: Clock, length: number, stepped: (completed: boolean) => void) {
     this.#clock = clock
-    this.#length = length
+    this.length = length
     this.#stepped = stepped
   }
 
@@ -27,7 +28,7 @@ export class Ramp {
 
   start(): void {
     this.stop()
-    if (this.#length === 0) {
+    if (this.length === 0) {
       this.#stepped(true)
       return
     }
@@ -44,7 +45,7 @@ export class Ramp {
 
   /** How far it has come, 0 to 1; 1 when none is running. */
   get progress(): number {
-    return this.#startedAt === undefined ? 1 : Math.min(1, (this.#clock.now() - this.#startedAt) / this.#length)
+    return this.#startedAt === undefined ? 1 : Math.min(1, (this.#clock.now() - this.#startedAt) / this.length)
   }
 
   /** How many of `slots` may be held now. */
@@ -53,7 +54,7 @@ export class Ramp {
   }
 
   #arm(): void {
-    this.#timer = backgroundTimer(this.#clock, this.#step, this.#length / STEPS)
+    this.#timer = backgroundTimer(this.#clock, this.#step, this.length / STEPS)
   }
 
   readonly #step = (): void => {

@@ -27,12 +27,14 @@ export class Bulkhead implements Guard {
   readonly kind = 'bulkhead'
   readonly #clock: Clock
   readonly #tally: Tally
-  readonly #settings: BulkheadSettings
+  #settings: BulkheadSettings
   readonly #leaked: (attempt: Attempt) => void
   readonly #classes: ReadonlyMap<string, Slots>
   /** Where calls of no class, or of one without a share, take theirs. */
   readonly #others: Slots
-  readonly #reclaims: Deadlines<Attempt>
+  #reclaims: Deadlines<Attempt>
+  /** Of other lengths, from before it was configured. */
+  readonly #retired: Deadlines<Attempt>[] = []
 
   constructor(
     clock: Clock,
@@ -48,9 +50,16 @@ export class Bulkhead implements Guard {
     this.#classes = classes
     this.#settings = settings
     this.#leaked = leaked
-    this.#reclaims = new Deadlines<Attempt>(clock, settings.reclaimAfter, 'background', (attempt) => {
-      this.#reclaim(attempt)
-    })
+    this.#reclaims = this.#reclaimsAfter(settings.reclaimAfter)
+  }
+
+  /** Other settings from now on. */
+  configure(settings: BulkheadSettings): void {
+    if (settings.reclaimAfter !== this.#settings.reclaimAfter) {
+      this.#retired.push(this.#reclaims)
+      this.#reclaims = this.#reclaimsAfter(settings.reclaimAfter)
+    }
+    this.#settings = settings
   }
 
   enter(attempt: Attempt): Error | undefined | Promise<void> {
@@ -92,8 +101,15 @@ export class Bulkhead implements Guard {
    */
   close(): void {
     const share = this.#classes.size === 0 ? this.#others : this.#others.parent
-    if (share?.parent === undefined) this.#reclaims.close()
-    else this.#reclaims.finish()
+    for (const reclaims of [this.#reclaims, ...this.#retired])
+      if (share?.parent === undefined) reclaims.close()
+      else reclaims.finish()
+  }
+
+  #reclaimsAfter(ms: number): Deadlines<Attempt> {
+    return new Deadlines<Attempt>(this.#clock, ms, 'background', (attempt) => {
+      this.#reclaim(attempt)
+    })
   }
 
   #slotsOf(attempt: Attempt): Slots {
@@ -104,7 +120,8 @@ export class Bulkhead implements Guard {
   #wait(attempt: Attempt, slots: Slots): Error | Promise<void> {
     const { call } = attempt
     const { dependency } = call.pipeline
-    if (slots.waiters >= this.#settings.queue) {
+    const { queue, maxWait } = this.#settings
+    if (slots.waiters >= queue) {
       this.#tally.add('full', attempt)
       return new BulkheadFullError(`${dependency}: every slot is taken, and ${slots.waiters} wait`, { dependency })
     }
@@ -113,12 +130,12 @@ export class Bulkhead implements Guard {
     })
     attempt.waiter = waiter
     const remaining = call.deadline - this.#clock.now()
-    return bound(this.#clock, waiter.promise, Math.min(this.#settings.maxWait, remaining), () => {
+    return bound(this.#clock, waiter.promise, Math.min(maxWait, remaining), () => {
       // Granted in this very turn of the loop: the slot is there, and so is the right to it.
       if (!waiter.leave()) return
-      if (remaining <= this.#settings.maxWait) throw call.deadlineError()
+      if (remaining <= maxWait) throw call.deadlineError()
       this.#tally.add('queueTimeouts', attempt)
-      throw new QueueTimeoutError(`${dependency}: no slot within ${this.#settings.maxWait} ms`, { dependency })
+      throw new QueueTimeoutError(`${dependency}: no slot within ${maxWait} ms`, { dependency })
     })
   }
 

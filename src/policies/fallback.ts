@@ -80,7 +80,8 @@ export class Fallback implements Recoverer {
     for (let i = index; i < this.#alternatives.length; i++) {
       const alternative = this.#alternatives[i]!
       if (typeof alternative !== 'function') return this.#serve(call, alternative.value)
-      const ms = Math.min(call.pipeline.patience, call.remaining(this.#host.clock.now()))
+      const { patience, life } = call.pipeline
+      const ms = Math.min(patience ?? life.patience, call.remaining(this.#host.clock.now()))
       if (ms <= 0) continue
       const context = new Context(error, ms)
       try {

@@ -32,6 +32,13 @@ export class Timeouts {
   }
 }
 
+/** How long attempts may take; shared by operations that name no time of their own, and changed at run time. */
+export interface Limits {
+  own: Deadlines<Attempt>
+  /** Of classes, where the operation itself names none. */
+  byClass: ReadonlyMap<string, number>
+}
+
 /**
  * Bounds an attempt from the moment its operation starts: the caller is answered, the signal aborts, one sample is
  * given, and the slot stays taken until the work really ends.
@@ -39,22 +46,20 @@ export class Timeouts {
 export class Timeout implements Guard {
   readonly kind = 'timeout'
   readonly #timeouts: Timeouts
-  readonly #own: Deadlines<Attempt>
-  readonly #byClass: ReadonlyMap<string, number>
+  readonly #limits: Limits
 
-  /** @param byClass timeouts of classes, where the operation itself names none */
-  constructor(timeouts: Timeouts, own: number, byClass: ReadonlyMap<string, number> = new Map()) {
+  constructor(timeouts: Timeouts, limits: Limits | number) {
     this.#timeouts = timeouts
-    this.#own = timeouts.of(own)
-    this.#byClass = byClass
+    this.#limits = typeof limits === 'number' ? { own: timeouts.of(limits), byClass: new Map() } : limits
   }
 
   enter(attempt: Attempt): Error | undefined {
     const { call, startedAt: now } = attempt
     const { options } = call
-    let deadlines = this.#own
-    if (call.class !== undefined && call.outermost === 0 && this.#byClass.size > 0) {
-      const ofClass = this.#byClass.get(call.class)
+    const { own, byClass } = this.#limits
+    let deadlines = own
+    if (call.class !== undefined && call.outermost === 0 && byClass.size > 0) {
+      const ofClass = byClass.get(call.class)
       if (ofClass !== undefined) deadlines = this.#timeouts.of(ofClass)
     }
     let limit = deadlines.ms

@@ -1,0 +1,66 @@
+import type { Appointment } from '../core/agenda.js'
+import type { Attempt } from '../core/attempt.js'
+import type { Background } from '../core/background.js'
+import type { Clock } from '../core/clock.js'
+import type { InFlight } from '../core/in-flight.js'
+
+/**
+ * Tells of work that still runs after a limit, once each, whether or not its caller is still there: what eats the
+ * slots is seen while it does so. The list in flight is in the order of beginning, so one look at a time is enough.
+ */
+export class LongCalls {
+  /** Ms. */
+  limit: number
+  readonly #background: () => Background
+  readonly #clock: Clock
+  readonly #inFlight: InFlight<Attempt>
+  readonly #tell: (attempt: Attempt, ranFor: number) => void
+  readonly #told = new WeakSet<Attempt>()
+  #next: Appointment | undefined
+  #stopped = false
+
+  constructor(
+    background: () => Background,
+    clock: Clock,
+    inFlight: InFlight<Attempt>,
+    limit: number,
+    tell: (attempt: Attempt, ranFor: number) => void,
+  ) {
+    this.#background = background
+    this.#clock = clock
+    this.#inFlight = inFlight
+    this.limit = limit
+    this.#tell = tell
+    inFlight.wake = this.#wake
+  }
+
+  /** The first work after none: looked at when it may have become long. Until then it costs the others nothing. */
+  readonly #wake = (): void => {
+    this.#again(this.limit)
+  }
+
+  stop(): void {
+    this.#inFlight.wake = undefined
+    if (this.#next !== undefined) this.#background().agenda.cancel(this.#next)
+    this.#stopped = true
+  }
+
+  readonly #look = (): void => {
+    const now = this.#clock.now()
+    for (const attempt of this.#inFlight) {
+      const ranFor = now - attempt.startedAt
+      if (ranFor < this.limit) {
+        this.#again(this.limit - ranFor)
+        return
+      }
+      if (this.#told.has(attempt)) continue
+      this.#told.add(attempt)
+      this.#tell(attempt, ranFor)
+    }
+    this.#inFlight.wake = this.#wake
+  }
+
+  #again(ms: number): void {
+    if (!this.#stopped) this.#next = this.#background().agenda.in(ms, this.#look)
+  }
+}

@@ -1,0 +1,55 @@
+import type { Call, Source } from './core/call.js'
+import type { Cause } from './health/cause.js'
+import type { Flapping } from './health/followers.js'
+import type { Mode } from './health/override.js'
+import type { WarningKind } from './health/warnings.js'
+
+/** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
+export interface RegistryEvents {
+  /** A mode changed; with `enforced: false` it would have. */
+  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean }
+  /** Something to be seen although it flips nothing began (`raised`) or ended. */
+  warning: { dependency: string; warning: WarningKind; raised: boolean; text: string; at: number }
+  /** It flips so often that its return is held back; from now on no flip need be told. Times in ms. */
+  flapping: { dependency: string; at: number } & Flapping
+  /** Probes say the contrary of what traffic says; traffic is believed. */
+  disagreement: { dependency: string; probes: 'passing' | 'failing'; at: number }
+  /** Work still runs after `longCall`; its caller may have had another answer. */
+  longCall: Who & { attempt: number; ranFor: number; callerGone: boolean }
+  /** A slot was taken back from work that did not end. */
+  leak: Who & { attempt: number }
+  /** A call has ended. `code` is a failed one's error code, or its name. Durations in ms. */
+  call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number }
+  /** A value was dropped because its version is lower than the one held: perhaps its source was restored from an old dump. */
+  olderValue: { dependency: string; operation: string }
+  /** A listener, hook or classifier threw. */
+  error: { error: unknown; dependency?: string; event?: string }
+}
+
+/** Whose call. */
+export interface Who {
+  dependency: string
+  operation: string
+  class?: string
+  label?: string
+}
+
+/** @internal */
+export function who(call: Call): Who {
+  const { dependency, name } = call.pipeline
+  const label = call.options?.label ?? call.pipeline.label
+  return {
+    dependency,
+    operation: name,
+    ...(call.class === undefined ? {} : { class: call.class }),
+    ...(label === undefined ? {} : { label }),
+  }
+}
+
+/** @internal How a call ended. */
+export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
+  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began }
+  if (!failed) return { ...story, source: call.source }
+  const { code, name } = Object(error) as { code?: unknown; name?: unknown }
+  return { ...story, code: typeof code === 'string' ? code : typeof name === 'string' ? name : typeof error }
+}
