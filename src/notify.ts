@@ -4,10 +4,6 @@ import type { Message } from './notify/message.js'
 import { Notifier, type NotifyCounts, type Send } from './notify/notifier.js'
 import type { NotifySource } from './notify/source.js'
 
-export type { Message } from './notify/message.js'
-export type { NotifyCounts, Send } from './notify/notifier.js'
-export type { NotifyEvents, NotifySource, WarningKind } from './notify/source.js'
-
 const schema = group({
   stableFor: v.optional(durationOrZero),
   atMostEvery: v.optional(durationOrZero),

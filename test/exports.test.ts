@@ -34,6 +34,7 @@ const reviewed = {
     'identity',
     'invariant',
     'monotonic',
+    'notify',
     'staleCache',
     'timeout',
   ],
