@@ -1,15 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Events } from '../src/core/events.js'
-import { createRegistry, type Mode, type RegistryEvents } from '../src/index.js'
 import {
+  createRegistry,
   notify,
   type Message,
+  type Mode,
   type NotifyEvents,
   type NotifyOptions,
   type NotifySource,
+  type RegistryEvents,
   type Send,
-} from '../src/notify.js'
+} from '../src/index.js'
 import { ManualClock, settle } from '../src/testing.js'
 
 const seed = Number(process.env['SEED'] ?? 20_260_101)

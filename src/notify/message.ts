@@ -1,5 +1,5 @@
 import type { Cause } from '../health/cause.js'
-import type { WarningKind } from './source.js'
+import type { WarningKind } from '../health/warnings.js'
 
 /**
  * What people are told; plain frozen data, with no arguments, keys or values in it. Stamps are wall time, durations ms.

@@ -1,6 +1,7 @@
+import type { WarningKind } from '../health/warnings.js'
 import { Incident, type Pace } from './incident.js'
 import type { Message } from './message.js'
-import type { NotifyEvents, WarningKind } from './source.js'
+import type { NotifyEvents } from './source.js'
 
 /** After a failed try the next one waits at least this long, ms, however short the cap. */
 const RETRY = 60_000
