@@ -759,7 +759,7 @@ it('takes a registry', async () => {
   const registry = createRegistry({ clock })
   const feed = registry.dependency('feed', { circuit: { consecutiveFailures: 2 } })
   const kinds: string[] = []
-  const alerts = notify(registry as unknown as GrownRegistry, ({ kind }) => kinds.push(kind))
+  const alerts = notify(registry, ({ kind }) => kinds.push(kind))
   const broken = (): Promise<never> => Promise.reject(new Error('refused'))
   for (let i = 0; i < 2; i++) await feed.run(broken).catch(() => undefined)
   await settle()
