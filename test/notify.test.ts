@@ -9,7 +9,6 @@ import {
   type NotifyEvents,
   type NotifyOptions,
   type NotifySource,
-  type RegistryEvents,
   type Send,
 } from '../src/index.js'
 import { ManualClock, settle } from '../src/testing.js'
@@ -750,11 +749,6 @@ describe('options', () => {
 })
 
 it('takes a registry', async () => {
-  type Grown = RegistryEvents & Pick<NotifyEvents, 'flapping' | 'warning'>
-  interface GrownRegistry {
-    readonly clock: ManualClock
-    on<Name extends keyof Grown>(event: Name, listener: (payload: Grown[Name]) => unknown): () => void
-  }
   const clock = new ManualClock()
   const registry = createRegistry({ clock })
   const feed = registry.dependency('feed', { circuit: { consecutiveFailures: 2 } })
