@@ -116,7 +116,7 @@ export class Call implements Listed<Call> {
   readonly deadline: number
   /** The class of route that it belongs to. */
   readonly class: string | undefined
-  /** The request in whose course it is made. */
+  /** The request in whose course it is made, or what the library has put in its place. */
   readonly around: Ambient | undefined
   /** Recoverers before this index stay out of it (a flight that several callers share recovers for none of them). */
   readonly outermost: number
@@ -148,14 +148,14 @@ export class Call implements Listed<Call> {
   older: Call | undefined = undefined
   newer: Call | undefined = undefined
 
-  /** @param outermost given for a call that the library makes: under nobody's deadline, signal or request */
+  /** @param outermost given for a call that the library makes: apart from the request, under nobody's deadline or signal */
   constructor(pipeline: Pipeline, args: readonly unknown[], options: CallOptions | undefined, outermost?: number) {
     this.pipeline = pipeline
     this.args = args
     this.options = options
     this.own = outermost === undefined
     this.outermost = outermost ?? 0
-    const around = (this.around = outermost === undefined ? ambient.read() : undefined)
+    const around = (this.around = outermost === undefined ? ambient.read() : ambient.read()?.apart())
     this.class = options?.class ?? around?.class
     const now = (this.began = pipeline.clock.now())
     const deadline = options === undefined ? now + pipeline.total : deadlineOf(pipeline, options, now)

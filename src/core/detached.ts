@@ -1,3 +1,4 @@
+import { inside } from './ambient.js'
 import { begin } from './runner.js'
 import { bound } from './bound.js'
 import { Call, type CallOptions } from './call.js'
@@ -25,7 +26,8 @@ export function beginDetached(caller: Call): Promise<unknown> {
   const late = (): never => {
     throw caller.deadlineError()
   }
-  bound(pipeline.clock, begin(work), caller.remaining(caller.began), late).then(
+  const result = inside(work.around, () => begin(work))
+  bound(pipeline.clock, result, caller.remaining(caller.began), late).then(
     (value) => {
       caller.error = work.error
       caller.serve(value, work.source, work.age, work.stale)

@@ -1,3 +1,4 @@
+import { inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call } from './call.js'
 import { FailedValueError, type CofferdamError } from './errors.js'
@@ -252,16 +253,21 @@ function tellOne(attempt: Attempt, index: number, why: Departure): void {
 /** The attempt's time is over. */
 export function expire(attempt: Attempt, why: Departure, error: CofferdamError): void {
   if (attempt.phase === 'done' || attempt.phase === 'abandoned') return
-  abandon(attempt, why, error)
-  recover(attempt.call, error)
+  const { call } = attempt
+  inside(call.around, () => {
+    abandon(attempt, why, error)
+    recover(call, error)
+  })
 }
 
 /** The caller leaves, or is sent away: nothing is served in place of the value. */
 export function leave(call: Call, reason: unknown): void {
   if (call.done) return
-  if (call.attempt !== undefined) abandon(call.attempt, 'aborted', reason)
-  call.onLeave?.(reason)
-  call.fail(reason)
+  inside(call.around, () => {
+    if (call.attempt !== undefined) abandon(call.attempt, 'aborted', reason)
+    call.onLeave?.(reason)
+    call.fail(reason)
+  })
 }
 
 /** The time of the request is over in whose course the call was made. */

@@ -7,7 +7,7 @@ import { DeadlineError } from '../core/errors.js'
 import { InFlight } from '../core/in-flight.js'
 
 /** The one store of the library. */
-const storage = new AsyncLocalStorage<Scope>()
+const storage = new AsyncLocalStorage<Scope | undefined>()
 
 /**
  * What a request carries to all calls made in its course: its class, its deadline, and the news that its client has
@@ -82,6 +82,12 @@ export class Scope implements Ambient {
     this.#calls.remove(call)
   }
 
+  apart(): Scope {
+    const scope = new Scope(this.#clock, Infinity, 0)
+    scope.class = this.class
+    return scope
+  }
+
   /** The client has gone: nobody waits for any of it. */
   abort(reason: unknown): void {
     if (this.#reason !== undefined) return
@@ -110,3 +116,4 @@ export class Scope implements Ambient {
 }
 
 ambient.read = () => Scope.current()
+ambient.run = (around, work) => storage.run(around as Scope | undefined, work)
