@@ -7,7 +7,7 @@ import type { Call } from './call.js'
 export interface Ambient {
   /** The class of route that the request belongs to. */
   readonly class: string | undefined
-  /** The instant by which the request must be answered, by the monotonic clock; `Infinity` = none. */
+  /** The instant by which the request must be answered, by the monotonic clock; `Infinity` = none. Sooner once it is over. */
   readonly deadline: number
   /** With less than this left, ms, no attempt is started. */
   readonly floor: number

@@ -120,6 +120,8 @@ export class Call implements Listed<Call> {
   readonly around: Ambient | undefined
   /** Recoverers before this index stay out of it (a flight that several callers share recovers for none of them). */
   readonly outermost: number
+  /** Whether the request's own timer will say when its time is over. */
+  readonly timedByRequest: boolean
   /** Whether a caller made it; the library itself makes those that several callers share, or that outlive theirs. */
   readonly own: boolean
   attempts = 0
@@ -141,6 +143,8 @@ export class Call implements Listed<Call> {
   sequence = 0
   /** Told when the caller leaves while something other than an attempt is being waited for. */
   onLeave: ((reason: unknown) => void) | undefined = undefined
+  /** Told at the deadline of the request in the same case. */
+  onOverdue: ((error: DeadlineError) => void) | undefined = undefined
   private resolver: ((value: unknown) => void) | undefined = undefined
   private rejecter: ((reason: unknown) => void) | undefined = undefined
   private abortListener: (() => void) | undefined = undefined
@@ -160,16 +164,17 @@ export class Call implements Listed<Call> {
     const now = (this.began = pipeline.clock.now())
     const deadline = options === undefined ? now + pipeline.total : deadlineOf(pipeline, options, now)
     this.deadline = around === undefined ? deadline : Math.min(deadline, around.deadline)
+    this.timedByRequest = around !== undefined && this.deadline === around.deadline
   }
 
   /** Time left for the whole call, ms. */
   remaining(now: number): number {
-    return this.deadline - now
+    return (this.around === undefined ? this.deadline : Math.min(this.deadline, this.around.deadline)) - now
   }
 
-  /** Whether the request's own timer will say when its time is over. */
-  get timedByRequest(): boolean {
-    return this.around !== undefined && this.deadline === this.around.deadline
+  /** Whether too little time is left to start anything. */
+  tooLate(now: number): boolean {
+    return this.remaining(now) <= (this.around?.floor ?? 0)
   }
 
   /** Makes the caller's promise; `onDeparture` runs when the caller leaves. */

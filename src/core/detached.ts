@@ -20,7 +20,7 @@ export function beginDetached(caller: Call): Promise<unknown> {
   // What has begun goes on; nothing is begun for a caller who has left already, or who would be told that it was not.
   if (signal?.aborted === true) caller.fail(signal.reason)
   else if (around?.gone !== undefined) caller.fail(around.gone.reason)
-  else if (caller.remaining(caller.began) <= (around?.floor ?? 0)) caller.fail(caller.deadlineError())
+  else if (caller.tooLate(caller.began)) caller.fail(caller.deadlineError())
   if (caller.done) return promise
   const work = new Call(pipeline, caller.args, own, 0)
   const late = (): never => {

@@ -51,7 +51,7 @@ export function tryOnce(call: Call, now = call.pipeline.clock.now()): void {
     return
   }
   const attempt = (call.attempt = new Attempt(call, now))
-  if (call.deadline - now <= (call.around?.floor ?? 0)) {
+  if (call.tooLate(now)) {
     attempt.phase = 'done'
     recover(call, call.deadlineError())
   } else enter(attempt)
@@ -272,8 +272,11 @@ export function leave(call: Call, reason: unknown): void {
 
 /** The time of the request is over in whose course the call was made. */
 export function overdue(call: Call): void {
+  if (call.done || !call.timedByRequest) return
   const { attempt } = call
-  if (!call.done && attempt !== undefined && call.timedByRequest) expire(attempt, 'cut', call.deadlineError())
+  const error = call.deadlineError()
+  call.onOverdue?.(error)
+  if (attempt !== undefined) expire(attempt, 'cut', error)
 }
 
 /** Asks the recoverers, innermost first, for something to serve; without any the error is the answer. */

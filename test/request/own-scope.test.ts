@@ -171,14 +171,12 @@ describe('a call inside an operation that several requests share', () => {
     const between = gate()
     let begun = 0
     const late = registry.dependency('late').wrap(() => ++begun)
-    const other = registry
-      .dependency('other')
-      .wrap(() => between.promise.then(() => late()), {
-        name: 'other',
-        key: () => 'k',
-        scope: 'public',
-        coalesce: true,
-      })
+    const other = registry.dependency('other').wrap(() => between.promise.then(() => late()), {
+      name: 'other',
+      key: () => 'k',
+      scope: 'public',
+      coalesce: true,
+    })
     for (const each of [one, two]) each.run(() => [watch(load()), watch(other())])
     one.abort(new Error('gone'))
     expect(signals.map(({ aborted }) => aborted)).toEqual([false])

@@ -87,6 +87,8 @@ export class Flights {
     const remaining = caller.remaining(caller.began)
     const patience = Math.min(asked, remaining)
     if (patience === Infinity || flight.call.done) return flight.landed
+    // A timer of its own would come too late for the end of a gather, which waits for nobody.
+    if (remaining <= asked && caller.timedByRequest) return this.#untilOverdue(caller, flight, key)
     const { clock, dependency, name } = caller.pipeline
     return bound(clock, flight.landed, patience, () => {
       const error =
@@ -95,6 +97,16 @@ export class Flights {
           : new CallTimeoutError(`${dependency} (${name}): no answer within ${asked} ms`, { dependency })
       this.#leave(caller, flight, key, 'cut', error)
       throw error
+    })
+  }
+
+  #untilOverdue(caller: Call, flight: Flight, key: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      flight.landed.then(resolve, reject)
+      caller.onOverdue = (error) => {
+        this.#leave(caller, flight, key, 'cut', error)
+        reject(error)
+      }
     })
   }
 
