@@ -99,6 +99,39 @@ describe('a Fastify route', () => {
     expect(budgets.usage().busy).toBe(0)
   })
 
+  it('has one budget of its own, for its HEAD too, also when it was declared before the plugin', async () => {
+    const { app, options, budgets } = made()
+    const config = { budget: { slots: 2 } }
+    app.get('/early', { config: { budget: { slots: 2 } } }, classOf)
+    await app.register(cofferdam, options)
+    app.get('/one', { config }, classOf)
+    app.get('/two', { config }, classOf)
+    app.register(
+      (inner, _options, done) => {
+        inner.get('/', { config }, classOf)
+        done()
+      },
+      { prefix: '/three' },
+    )
+    const seen = []
+    for (const url of ['/one', '/two', '/three', '/three/', '/early'])
+      for (const method of ['GET', 'HEAD', 'GET'] as const) {
+        const answer = await app.inject({ url, method })
+        expect(answer.statusCode).toBe(200)
+        if (method === 'GET') seen.push(answer.json<{ class: string }>().class)
+      }
+    const routes = [1, 2, 3, 3, 4].map((n) => `route ${n}`)
+    expect(seen).toEqual(routes.flatMap((route) => [route, route]))
+    expect(Object.keys(budgets.usage().classes)).toEqual([
+      'pages',
+      'callbacks',
+      'route 1',
+      'route 2',
+      'route 3',
+      'route 4',
+    ])
+  })
+
   it('has its own deadline in place of the plugin\u2019s', async () => {
     const { app, options, clock } = made()
     await app.register(cofferdam, options)

@@ -200,6 +200,17 @@ describe('a request in line', () => {
     expect(here.busy()).toBe(0)
   })
 
+  it('is refused when the budgets are closed, and so are those that come after', async () => {
+    const here = house()
+    running(here, 'callbacks')
+    const waiting = watch(here.enter().take('callbacks') as Promise<unknown>)
+    here.budgets.close()
+    await settle()
+    expect(waiting.value).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(here.enter().take('pages')).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(here.busy()).toBe(1)
+  })
+
   it('is sent away after maxWait, and holds nothing', async () => {
     const here = house()
     running(here, 'callbacks')
