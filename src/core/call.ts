@@ -162,7 +162,7 @@ export class Call implements Listed<Call> {
     const around = (this.around = outermost === undefined ? ambient.read() : ambient.read()?.apart())
     this.class = options?.class ?? around?.class
     const now = (this.began = pipeline.clock.now())
-    const deadline = options === undefined ? now + pipeline.total : deadlineOf(pipeline, options, now)
+    const deadline = deadlineOf(pipeline, options, now)
     this.deadline = around === undefined ? deadline : Math.min(deadline, around.deadline)
     this.timedByRequest = around !== undefined && this.deadline === around.deadline
   }
@@ -247,8 +247,9 @@ export class Call implements Listed<Call> {
   }
 }
 
-function deadlineOf(pipeline: Pipeline, options: CallOptions, now: number): number {
-  const total = now + (options.total ?? pipeline.total)
-  if (options.deadline === undefined) return total
+/** What the call itself asks for, whatever its request says. */
+export function deadlineOf(pipeline: Pipeline, options: CallOptions | undefined, now: number): number {
+  const total = now + (options?.total ?? pipeline.total)
+  if (options?.deadline === undefined) return total
   return Math.min(total, now + Number(options.deadline) - pipeline.clock.wall())
 }

@@ -276,6 +276,17 @@ describe('what a class is entitled to', () => {
   })
 })
 
+describe('a pool that is guaranteed in full', () => {
+  it('lends nothing, neither to a class that names no guarantee nor to a route’s own budget', () => {
+    const classes = { pages: { guaranteed: 2 }, stats: { guaranteed: 1 }, feeds: { queue: 0 } }
+    const made = createBudgets({ slots: 3, classes })
+    const own = made.own({ slots: 1, queue: 0 })
+    expect(made.usage().classes.feeds!.guaranteed).toBe(0)
+    for (const name of ['feeds', own]) expect(made.take(name)).toMatchObject({ code: 'ERR_BUDGET' })
+    expect(made.usage().busy).toBe(0)
+  })
+})
+
 describe('the class of requests that name none', () => {
   it('is the first, or the one that is named', () => {
     expect(budgets().made.otherwise).toBe('pages')

@@ -573,15 +573,58 @@ describe('detached work', () => {
     expect(request.idle).toBe(true)
   })
 
-  it('is not begun for a client that has gone, nor with too little time left', async () => {
+  it('begins when its client has gone: what undoes a half-done change is called just then', async () => {
+    const { scope, write, works } = writes()
+    const request = scope(500)
+    request.class = 'stats'
+    request.abort(new Error('gone'))
+    const call = request.run(() => watch(write()))
+    expect(works).toMatchObject([{ remaining: 1_000, class: 'stats' }])
+    works[0]!.open('undone')
+    await settle()
+    expect(call.value).toBe('undone')
+    expect(request.idle).toBe(true)
+  })
+
+  it.each([
+    ['passed', 100, true],
+    ['all but passed', 85, false],
+  ])('begins when the request’s time has %s, and its caller waits for it', async (_when, after, over) => {
     const { clock, scope, write, works } = writes()
-    const gone = scope()
-    gone.abort(new Error('gone'))
-    await expect(gone.run(() => write())).rejects.toThrow('gone')
-    const late = scope(100, 20)
-    await clock.advance(80)
-    await expect(late.run(() => write())).rejects.toMatchObject({ code: 'ERR_DEADLINE' })
-    await expect(write.with({ deadline: clock.wall() })()).rejects.toMatchObject({ code: 'ERR_DEADLINE' })
+    const request = scope(100, 20)
+    await clock.advance(after)
+    if (over) request.expire()
+    const call = request.run(() => watch(write()))
+    const hurried = request.run(() => watch(write.with({ total: 300 })()))
+    expect(works).toHaveLength(2)
+    await clock.advance(300)
+    expect(call.state).toBe('pending')
+    expect(hurried.error).toMatchObject({ code: 'ERR_DEADLINE' })
+    works[0]!.open('undone')
+    await settle()
+    expect(call.value).toBe('undone')
+    works[1]!.open('undone')
+    await settle()
+    expect(request.idle).toBe(true)
+    expect(clock.pending({ referenced: true })).toBe(0)
+  })
+
+  it('is never waited for longer than its own timeout', async () => {
+    const { clock, scope, write } = writes()
+    const request = scope()
+    request.abort(new Error('gone'))
+    const call = request.run(() => watch(write()))
+    await clock.advance(1_000)
+    expect(call.error).toMatchObject({ code: 'ERR_CALL_TIMEOUT' })
+  })
+
+  it('is not begun for a signal that has aborted, nor with too little of its own time left', async () => {
+    const { clock, scope, write, works } = writes()
+    const signal = AbortSignal.abort(new Error('changed my mind'))
+    await expect(write.with({ signal })()).rejects.toThrow('changed my mind')
+    const late = { code: 'ERR_DEADLINE' }
+    await expect(write.with({ deadline: clock.wall() })()).rejects.toMatchObject(late)
+    await expect(scope(100, 20).run(() => write.with({ total: 20 })())).rejects.toMatchObject(late)
     expect(works).toHaveLength(0)
     expect(clock.pending({ referenced: true })).toBe(0)
   })
