@@ -50,6 +50,9 @@ declare module 'fastify' {
   }
 }
 
+/** The route of readiness takes no slot: a load balancer would send a process that is merely busy no more requests at all. */
+const READINESS = Symbol('cofferdam.readiness')
+
 interface RouteConfig {
   budget?: unknown
   requires?: unknown
@@ -86,6 +89,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   }
 
   const guardOf = (config: RouteConfig, url: string, path = url): RouteGuard => {
+    if (READINESS in config) return { budget: undefined, requires: [] }
     const { budget, requires = [], deadline } = config
     if (deadline !== undefined) inbound.checkDeadline(deadline as number, `${path}.deadline`)
     if (!Array.isArray(requires)) throw new OptionError(`${path}.requires`, 'must be an array of names')
@@ -164,7 +168,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   })
 
   if (ready !== undefined)
-    app.get(ready, { config: {} }, (_request, reply) => {
+    app.get(ready, { config: { [READINESS]: true } as object }, (_request, reply) => {
       const readiness = registry.ready()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     })

@@ -80,6 +80,19 @@ describe('what is wrong with a Fastify guard is told at boot', () => {
 describe('a Fastify route', () => {
   const classOf = (): { class: string | undefined } => ({ class: Scope.current()?.class })
 
+  it('of readiness answers while every slot is taken: busy is not unready', async () => {
+    const { app, options, budgets, clock } = made({ ready: '/ready' })
+    await app.register(cofferdam, options)
+    app.get('/x', classOf)
+    // One is guaranteed to the other class.
+    for (let i = 0; i < 4; i++) budgets.take('pages')
+    const page = app.inject('/x')
+    expect((await app.inject('/ready')).statusCode).toBe(200)
+    expect((await app.inject({ url: '/ready', method: 'HEAD' })).statusCode).toBe(200)
+    await clock.advance(250)
+    expect((await page).statusCode).toBe(503)
+  })
+
   it('without a budget is of the class that the budgets name for it', async () => {
     const { app, options } = made()
     await app.register(cofferdam, options)

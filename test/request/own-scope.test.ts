@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createRegistry } from '../../src/index.js'
 import { Scope } from '../../src/request/scope.js'
 import { ManualClock, settle } from '../../src/testing.js'
-import { watch } from '../support/calls.js'
+import { watch, type Watched } from '../support/calls.js'
 import { gate } from '../support/gate.js'
 
 const never = (): Promise<string> => new Promise(() => undefined)
@@ -186,6 +186,23 @@ describe('a call inside an operation that several requests share', () => {
     between.open()
     await settle()
     expect(begun).toBe(0)
+  })
+})
+
+describe('a listener', () => {
+  it('is in no request: the alert that it sends goes out when the client goes whose call told of it', async () => {
+    const { registry, backup, request } = world()
+    const sent = gate<string>()
+    const alerts: Watched<string>[] = []
+    registry.on('call', ({ dependency }) => {
+      if (dependency === 'feed') alerts.push(watch(backup.run(() => sent.promise)))
+    })
+    const one = request('one')
+    await one.run(() => registry.get('feed')!.run(() => 'x'))
+    one.abort(new Error('gone'))
+    sent.open('sent')
+    await settle()
+    expect(alerts).toMatchObject([{ value: 'sent' }])
   })
 })
 
