@@ -36,7 +36,10 @@ export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A
   counts?: boolean
   /** `false`: running it twice does harm, so by default it is `detached`. Default true. */
   idempotent?: boolean
-  /** The work goes on when its caller leaves, or the request's client. Default: when it isn't `idempotent`. */
+  /**
+   * The work goes on when its caller leaves, or the request's client, and also begins when that has gone or the request's
+   * time is over. Default: when it isn't `idempotent`.
+   */
   detached?: boolean
   /** Shown by `inFlight()`; a call's own label goes before it. */
   label?: string

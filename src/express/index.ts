@@ -22,7 +22,7 @@ export interface BudgetMiddleware extends RequestHandler {
 export interface ExpressGuard<Name extends string> extends RequestHandler {
   /**
    * A slot for each request, of a class or of the route's own. Put it after the body parser: slow uploads would hold slots.
-   * @throws OptionError (`ERR_OPTION`) for a name that is no budget's
+   * @throws OptionError (`ERR_OPTION`) for a name that is no budget's, or a wait as long as the deadline
    */
   budget(budget: Name | { slots: number; queue?: number; maxWait?: number }): BudgetMiddleware
   /**
@@ -34,7 +34,10 @@ export interface ExpressGuard<Name extends string> extends RequestHandler {
   errors(): ErrorRequestHandler
   /** 200 when the process should be sent requests, else 503. */
   ready(): RequestHandler
-  /** For after the server's own `close()`: lets go of timers. Without it one for each deadline runs out by itself, and keeps no process alive. */
+  /**
+   * For after the server's own `close()`: lets go of timers. Without it one for each deadline runs out by itself, and keeps
+   * no process alive. Registry and budgets are closed by whoever made them: other apps may share them.
+   */
   close(): void
 }
 
@@ -127,7 +130,8 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
 
   return Object.assign(mountable(enter), {
     budget(budget: Name | { slots: number; queue?: number; maxWait?: number }): BudgetMiddleware {
-      const name = typeof budget === 'object' ? inbound.ownBudget(budget) : inbound.checkBudget(budget, 'budget')
+      const name =
+        typeof budget === 'object' ? inbound.ownBudget(budget, 'budget') : inbound.checkBudget(budget, 'budget')
       const middleware: RequestHandler = (_request, response, next) => {
         take(name, response, next, () => next())
       }
