@@ -3,7 +3,7 @@ import { InvariantError, OptionError } from '../core/errors.js'
 import { kindOf } from './comparable.js'
 import { readWithin } from './invariant-read.js'
 import { StoreKey, type InvariantStore } from './invariant-store.js'
-import type { Invariant, Read } from './invariant.js'
+import type { Invariant, Read } from './invariant-definition.js'
 import type { Memory } from './invariant-memory.js'
 
 /** What an invariant is told of the dependency that it watches. */

@@ -3,7 +3,7 @@ import { rankOf, type Comparable, type Rank } from './comparable.js'
 import { HandedOut, type Ticket } from './handed-out.js'
 import { Memory, type Order } from './invariant-memory.js'
 import { InvariantState, type CheckedRun, type Finding, type InvariantHost } from './invariant-state.js'
-import type { Monotonic, Read } from './invariant.js'
+import type { Monotonic, Read } from './invariant-definition.js'
 import type { Kept } from './kept.js'
 
 /** The higher mark goes before the lower. */
