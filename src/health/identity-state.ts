@@ -73,9 +73,12 @@ export class IdentityState extends InvariantState {
 
   /** For one operation. */
   inBand<R>({ of }: Identity<R>): CheckedRun<R> {
-    return async (work) => {
+    return async (work, context) => {
       const memory = this.#memory
-      if (memory.unread) await this.#pull()
+      if (memory.unread) {
+        await this.#pull()
+        context?.signal.throwIfAborted()
+      }
       const { epoch } = memory.kept
       const result = await work()
       const value = this.pick(of, result)

@@ -80,8 +80,11 @@ export class MonotonicState extends InvariantState {
 
   /** For one operation. */
   inBand<R>({ of }: Monotonic<R>): CheckedRun<R> {
-    return async (work) => {
-      if (this.#memory.key !== undefined) await this.#pull()
+    return async (work, context) => {
+      if (this.#memory.key !== undefined) {
+        await this.#pull()
+        context?.signal.throwIfAborted()
+      }
       const ticket = this.#handedOut.begin(this.#memory.kept)
       try {
         const result = await work()

@@ -211,7 +211,9 @@ describe('calls that were running when a baseline was accepted', () => {
     const { begin, get, state, violations } = calls()
     await get(100)
     const old = begin()
+    await get(102)
     await state.accept()
+    expect([await get(30), state.remembered]).toEqual(['resolved', 0])
     const fresh = begin()
     old.open(101)
     await settle()
@@ -247,14 +249,28 @@ describe('what is remembered for calls in flight', () => {
       await run(() => id)
       const next = begin()
       last.open(id + 1)
-      await last.result
-      await Promise.resolve()
+      await settle()
       last = next
       most = Math.max(most, state.remembered)
     }
     expect(most).toBeLessThan(200)
     expect(most).toBeGreaterThan(0)
   })
+
+  it('is enough to judge a call that is not among the longest, however long those hang', async () => {
+    const { run, begin, violations } = calls()
+    begin()
+    const late = []
+    for (let id = 1; id <= 10_500; id++) {
+      if (id === 8_000) late.push(begin(), begin())
+      if (id !== 8_000) await run(() => id)
+    }
+    late[0]!.open(8_000)
+    late[1]!.open(8_001)
+    await settle()
+    expect(late.map(({ result }) => result.state)).toEqual(['resolved', 'rejected'])
+    expect(violations).toEqual([AGAIN])
+  }, 20_000)
 
   it('is bounded when one hangs: its result is withheld unless it is above all that was forgotten', async () => {
     const { run, begin, state, violations } = calls()
@@ -340,5 +356,24 @@ describe('an identity in band', () => {
     work.open({ run: 'a' })
     await settle()
     expect([result.state, violations]).toEqual(['rejected', []])
+  })
+
+  it('is read as the dependency reads it, also when an operation came first', async () => {
+    const { invariants } = watching()
+    invariants.inBand(
+      identity('run', () => 'unused', { of }),
+      '',
+    )
+    const state = invariants.polled(
+      identity('run', () => 'a'),
+      '',
+    )
+    await state.poll()
+    const run = invariants.inBand(
+      identity('run', () => 'unused', { of }),
+      '',
+    )
+    expect(await run(() => ({ run: 'a' }))).toEqual({ run: 'a' })
+    expect(await state.poll()).toBe('holds')
   })
 })

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { Comparable } from '../../src/health/comparable.js'
 import { drift } from '../../src/health/drift.js'
@@ -140,7 +141,8 @@ describe('a polled value that must not decrease', () => {
     controller.abort('closed')
     await settle()
     expect([left.error, signals[1]!.aborted, signals[1]!.reason]).toEqual(['closed', true, 'closed'])
-    expect(watch(state.poll(controller.signal)).state).toBe('pending')
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+    await expect(state.poll(controller.signal)).rejects.toBe('closed')
     await settle()
     expect([signals.length, clock.pending()]).toEqual([2, 0])
   })
@@ -290,9 +292,9 @@ describe('who answers', () => {
       [undefined, 'undefined'],
       [NaN, 'NaN'],
       [{}, 'object'],
-    ]) {
+    ] as const) {
       value = none
-      expect(await reason(state)).toBe(`run: the value is no identity (${String(kind)})`)
+      expect(await reason(state)).toBe(`run: the value is no identity (${kind})`)
     }
     value = 'abc'
     expect(await reason(state)).toBe('holds')
@@ -311,6 +313,28 @@ describe('who answers', () => {
     expect(await reason(state)).toBe('holds')
     value = 'abc'
     expect(await reason(state)).toContain('kind changed from bigint to string')
+  })
+
+  it('and was asked before another was accepted, is an open question', async () => {
+    const { invariants } = watching()
+    const readings = ['a', 'b', 'a'].map(() => gate<string>())
+    let count = 0
+    const state = invariants.polled(
+      identity('run', () => readings[count++]!.promise),
+      '',
+    )
+    const first = state.poll()
+    readings[0]!.open('a')
+    await first
+    const before = watch(state.poll())
+    const accepted = watch(state.accept())
+    await settle()
+    readings[2]!.open('b')
+    await settle()
+    readings[1]!.open('a')
+    await settle()
+    expect(accepted.value).toBe('holds')
+    expect(before.error).toMatchObject({ message: 'run: the baseline changed while it was read' })
   })
 })
 

@@ -177,6 +177,31 @@ describe('a mark that processes share', () => {
     expect(store.data.get('db/ids')).toContain('"8"')
   })
 
+  it('is not written again for a late result below it', async () => {
+    const store = new MemoryStore()
+    const { run, get } = process(store)
+    const work = gate<number>()
+    const late = watch(run(() => work.promise))
+    await settle()
+    await get(7)
+    store.log.length = 0
+    work.open(6)
+    await settle()
+    expect([late.value, store.log]).toEqual([6, ['get']])
+  })
+
+  it('of a baseline before the accepted one says nothing of who has handed out a value', async () => {
+    const store = new MemoryStore()
+    const { get, source, state } = process(store)
+    await get(100)
+    await get(105)
+    store.error = down
+    source.value = 104
+    expect(await state.accept()).toBe('holds')
+    store.error = undefined
+    expect([await get(105), await get(105)]).toEqual(['resolved', 'rejected'])
+  })
+
   it('that came back with older data is raised again, and never lowered', async () => {
     const store = new MemoryStore()
     const one = process(store)
@@ -247,10 +272,12 @@ describe('a store that fails', () => {
     const { poll, state, source, reported, violations } = process(store)
     await poll(100)
     store.error = down
+    expect(await poll(100)).toBe('holds')
+    expect(reported).toEqual([down])
     expect(await poll(101)).toBe('holds')
-    expect(reported).toEqual([down, down])
+    expect(reported).toEqual([down, down, down])
     expect(await poll(100)).toEqual(BACK)
-    expect(reported.length).toBe(3)
+    expect(reported.length).toBe(4)
     source.value = 10
     expect(await state.accept()).toBe('holds')
     store.error = undefined
@@ -280,6 +307,27 @@ describe('a store that fails', () => {
     expect([begun, violations]).toEqual([false, []])
     store.error = undefined
     expect(await run(() => 6)).toBe(6)
+  })
+
+  it('to answer before the caller has left keeps the operation from starting', async () => {
+    const store = new MemoryStore()
+    const { invariants } = watching()
+    const of = (): string => 'a'
+    const runs = [
+      invariants.inBand<number>(monotonic('ids', { store }), ''),
+      invariants.inBand<number>(
+        identity('run', () => 'a', { store, of }),
+        '',
+      ),
+    ]
+    store.gates = []
+    const controller = new AbortController()
+    let begun = 0
+    const results = runs.map((run) => watch(run(() => ++begun, controller)))
+    controller.abort('left')
+    for (const access of store.gates) access.open()
+    await settle()
+    expect([begun, results.map(({ error }) => error)]).toEqual([0, ['left', 'left']])
   })
 
   it('when it is written withholds the value, for good', async () => {
