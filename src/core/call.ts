@@ -71,6 +71,12 @@ export interface Life {
   isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
 }
 
+/**
+ * Whether the work goes on when its caller leaves: never; once it has begun; or `always`, when it also begins after its
+ * request is over.
+ */
+export type Detachment = 'never' | 'once begun' | 'always'
+
 type Answering = Required<Pick<Recoverer, 'answer'>>
 type Keeping = Required<Pick<Recoverer, 'settle'>>
 
@@ -95,7 +101,7 @@ export interface Pipeline {
   /** Whether its attempts judge the dependency. */
   readonly counts: boolean
   /** The work goes on when its caller leaves. */
-  readonly detached: boolean
+  readonly detached: Detachment
   readonly life: Life
   /** What a policy threw where nobody could be told. */
   readonly report: (error: unknown) => void

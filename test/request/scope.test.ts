@@ -541,6 +541,30 @@ describe('detached work', () => {
     expect(feed.health().counts).toMatchObject({ successes: 1, timeouts: 0, cuts: 0 })
   })
 
+  it('that must not run twice goes on once begun, and is not begun for a client who may be trying again', async () => {
+    const { clock, feed, scope } = world()
+    const work = gate<string>()
+    let begun = 0
+    const order = feed.wrap(
+      () => {
+        begun++
+        return work.promise
+      },
+      { name: 'order', idempotent: false },
+    )
+    const [going, gone, late] = [scope(), scope(), scope(100, 20)]
+    const first = going.run(() => watch(order()))
+    going.abort('gone')
+    gone.abort('gone')
+    const second = gone.run(() => watch(order()))
+    await clock.advance(80)
+    const third = late.run(() => watch(order()))
+    work.open('ordered')
+    await settle()
+    expect([first.error, second.error, third.error]).toMatchObject(['gone', 'gone', { code: 'ERR_DEADLINE' }])
+    expect([begun, feed.health().counts.successes]).toEqual([1, 1])
+  })
+
   it('goes on when the whole call’s time is over: that is its caller’s', async () => {
     const { clock, feed, works, write } = writes()
     const call = watch(write.with({ total: 100 })())
