@@ -105,8 +105,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   }
 
   /** Each at its first request, since routes that were declared before the plugin was loaded are met only then. */
-  const guardFor = (request: FastifyRequest): RouteGuard => {
-    const { config, url = request.url } = request.routeOptions
+  const guardFor = (request: FastifyRequest, { config, url = request.url }: Route): RouteGuard => {
     let guard = guards.get(config)
     if (guard === undefined) guards.set(config, (guard = guardOf(config, url, `${request.method} ${url}`)))
     return guard
@@ -114,7 +113,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
 
   app.decorate('cofferdam', registry)
   app.decorateRequest('health')
-  app.decorateRequest(VISIT as unknown as string)
+  for (const carried of [VISIT, ROUTE]) app.decorateRequest(carried as unknown as string)
   if (!app.hasReplyDecorator('locals')) app.decorateReply('locals', undefined)
 
   app.addHook('onRoute', (route: RouteOptions) => {
@@ -127,8 +126,12 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
       if (reply.sent || reply.raw.headersSent) return
       void reply.send(told(new DeadlineError('the time for the request is over'), reply))
     }
-    const visit = inbound.enter(request.headers, late, request.routeOptions.config.deadline)
-    ;(request as Carrier)[VISIT] = visit
+    // A getter that makes a new object each time.
+    const route = request.routeOptions
+    const visit = inbound.enter(request.headers, late, route.config.deadline)
+    const carrier = request as Carrier
+    carrier[VISIT] = visit
+    carrier[ROUTE] = route
     const health = registry.snapshot()
     request.health = production ? health : strictSnapshot(health)
     const locals = reply as unknown as { locals?: object }
@@ -146,7 +149,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
       next()
       return
     }
-    const { budget, requires } = guardFor(request)
+    const { budget, requires } = guardFor(request, (request as Carrier)[ROUTE]!)
     const missing = requires.find((name) => !request.health[name]!.available)
     const decide = (refused: Error | undefined): void => {
       // The body parser may have left the scope, so it is entered again.
@@ -195,9 +198,13 @@ const plugin: FastifyPluginCallback<FastifyGuardOptions> = (app, options, done) 
 
 /** A request carries its visit: kept in a WeakMap instead, it cost the collector a fifth of all time. */
 const VISIT = Symbol('cofferdam.visit')
+const ROUTE = Symbol('cofferdam.route')
+
+type Route = FastifyRequest['routeOptions']
 
 interface Carrier {
   [VISIT]?: Visit
+  [ROUTE]?: Route
 }
 
 type AnyHandler = (this: FastifyInstance, ...args: [FastifyRequest, FastifyReply]) => unknown

@@ -53,7 +53,8 @@ export class Scope implements Ambient {
 
   /** Runs `work`, and all that it begins, in this scope. */
   run<R>(work: () => R): R {
-    return storage.run(this, work)
+    // Entering it costs 0.3 µs on Node 20, and most of the time it has not been left.
+    return storage.getStore() === this ? work() : storage.run(this, work)
   }
 
   /** Aborts when the client goes or the deadline passes. Made when it is first read. */
