@@ -119,7 +119,7 @@ export function leavingContract(driver: Driver): void {
       const prepare = (registry: Registry): void => void registry.dependency('ledger')
       const work = held(async () => {
         const ledger = registry.get('ledger')!
-        const undo = ledger.wrap(() => Promise.resolve('undone'), { name: 'undo', idempotent: false })
+        const undo = ledger.wrap(() => Promise.resolve('undone'), { name: 'undo', detached: true })
         await ledger.run(() => Promise.resolve()).catch((error: unknown) => errors.push(error))
         undone.push(await undo())
       })
