@@ -35,9 +35,8 @@ function problems(files: ReadonlyMap<string, string>): string[] {
     },
   })
   const host = ts.createCompilerHost(options)
-  const { readFile, fileExists } = host
-  host.readFile = (name) => files.get(name) ?? readFile(name)
-  host.fileExists = (name) => files.has(name) || fileExists(name)
+  host.readFile = (name) => files.get(name) ?? ts.sys.readFile(name)
+  host.fileExists = (name) => files.has(name) || ts.sys.fileExists(name)
   const program = ts.createProgram([path('test/types/fixtures/docs.ts'), ...files.keys()], options, host)
   return [...files.keys()].flatMap((name) =>
     ts.getPreEmitDiagnostics(program, program.getSourceFile(name)).map(({ messageText, file, start }) => {
