@@ -33,6 +33,7 @@ const reviewed = {
     'gather',
     'identity',
     'invariant',
+    'loadConfig',
     'monotonic',
     'notify',
     'staleCache',
