@@ -1,7 +1,7 @@
 import { inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call } from './call.js'
-import { FailedValueError, isClientError, type CofferdamError } from './errors.js'
+import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome } from './guard.js'
 import { isThenable } from './thenable.js'
 
@@ -163,12 +163,14 @@ function succeeded(attempt: Attempt, value: unknown): void {
 
 function failed(attempt: Attempt, error: unknown): void {
   attempt.error = error
-  const outcome = judge(attempt, 'failure')
+  // It answered, and what it answered was withheld: that is the invariant's to judge, and something else may be served.
+  const withheld = error instanceof InvariantError
+  const outcome = withheld ? 'ignored' : judge(attempt, 'failure')
   const awaited = end(attempt)
   settle(attempt, outcome)
   keep(attempt, outcome)
   if (!awaited) return
-  if (outcome === 'ignored') {
+  if (outcome === 'ignored' && !withheld) {
     attempt.call.nonFailure = true
     attempt.call.fail(error)
   } else recover(attempt.call, error)
