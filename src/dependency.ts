@@ -44,6 +44,7 @@ export interface DependencyHost {
   changed(): void
   flipped(to: Mode, cause: Cause, enforced: boolean): void
   warned(warning: Warning, raised: boolean): void
+  shut(): void
   flapping(flapping: Flapping): void
   disagreed(probes: 'passing' | 'failing'): void
   longCall(attempt: Attempt, ranFor: number): void
@@ -383,6 +384,9 @@ export class Dependency implements Gated {
       },
       closed: () => {
         this.#monitors.closed()
+      },
+      shut: () => {
+        host.shut()
       },
       flapping: (flapping) => {
         host.flapping(flapping)

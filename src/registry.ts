@@ -252,6 +252,10 @@ export class Registry {
     this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
   }
 
+  #tellChildren(name: string): void {
+    for (const child of this.#lineage.childrenOf(name)) this.#tellChild(child)
+  }
+
   #host(name: string): DependencyHost {
     const events = this.#events
     const { clock } = this
@@ -273,7 +277,11 @@ export class Registry {
             at: clock.wall(),
             enforced,
           })
-        if (enforced) for (const child of this.#lineage.childrenOf(name)) this.#tellChild(child)
+        if (enforced) this.#tellChildren(name)
+      },
+      shut: () => {
+        // When all are closed together, none is told of it as if it had failed.
+        if (!this.#control.closed) this.#tellChildren(name)
       },
       warned: ({ warning, text }, raised) => {
         if (events.has('warning')) events.emit('warning', { dependency: name, warning, raised, text, at: clock.wall() })

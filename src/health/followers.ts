@@ -14,6 +14,8 @@ export interface VerdictListener {
   opened(trialIn: number, kind: CauseKind): void
   /** The circuit closed. */
   closed(): void
+  /** Nothing passes any more, and no flip is told. */
+  shut(): void
   /** It has flipped so often that its return is held back. */
   flapping(flapping: Flapping): void
 }

@@ -22,11 +22,13 @@ export class Lineage {
     return [...this.#parents].filter(([, parents]) => parents.includes(parent)).map(([child]) => child)
   }
 
-  /** The names from `from` up to `to`, if there is a way. */
-  #wayUp(from: string, to: string): string[] | undefined {
+  /** The names from `from` up to `to`, if there is a way; each is looked at once, however many ways lead to it. */
+  #wayUp(from: string, to: string, seen = new Set<string>()): string[] | undefined {
     if (from === to) return [to]
+    if (seen.has(from)) return undefined
+    seen.add(from)
     for (const parent of this.parentsOf(from)) {
-      const way = this.#wayUp(parent, to)
+      const way = this.#wayUp(parent, to, seen)
       if (way !== undefined) return [from, ...way]
     }
     return undefined

@@ -45,6 +45,7 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   /** The trial whose `fire`, and the one whose result, opossum has told its listeners itself. */
   #fired: Attempt | undefined
   #told: Attempt | undefined
+  #mayClose = false
 
   constructor(dependency: string, clock: Clock, report: (error: unknown) => void) {
     const rotor = new EventEmitter()
@@ -102,7 +103,17 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   showClosed(): void {
     this.#trial = undefined
+    this.#mayClose = true
     this.close()
+    this.#mayClose = false
+  }
+
+  /**
+   * While half-open, opossum closes at the first success that it hears of, be it a late one or one after which the
+   * invariants are still to be read.
+   */
+  override close(): void {
+    if (this.#mayClose) super.close()
   }
 
   beginTrial(attempt: Attempt): void {

@@ -45,7 +45,9 @@ export class Ramp {
 
   /** How far it has come, 0 to 1; 1 when none is running. */
   get progress(): number {
-    return this.#startedAt === undefined ? 1 : Math.min(1, (this.#clock.now() - this.#startedAt) / this.length)
+    // It may have been shortened to nothing while it ran.
+    if (this.#startedAt === undefined || this.length === 0) return 1
+    return Math.min(1, (this.#clock.now() - this.#startedAt) / this.length)
   }
 
   /** How many of `slots` may be held now. */

@@ -37,7 +37,7 @@ export class RateWarning {
     if (this.#timer !== undefined || this.#stopped) return
     const { calls, failures } = this.#figures(now)
     const { warnRate, minimumCalls } = this.rule
-    if (calls < minimumCalls || failures < warnRate * calls) return
+    if (warnRate >= 1 || calls < minimumCalls || failures < warnRate * calls) return
     this.#below = undefined
     this.#warnings.raise('failures', `${failures} of ${calls} calls failed (warns at ${warnRate})`, this.#clock.wall())
     this.#arm()

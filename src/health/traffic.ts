@@ -41,10 +41,11 @@ export class Traffic {
     return this.#latency.percentiles(now)
   }
 
-  /** Whether recent calls say that all is well: there were some that succeeded, and nothing trips. */
+  /** Whether recent calls say that all is well: there were some, and however few they are, their rates trip nothing. */
   healthy(now: number): boolean {
-    const { calls, failures } = this.#window.figures(now)
-    return calls > failures && this.verdict(now) === undefined
+    const { calls, failures, slow } = this.#window.figures(now)
+    const { failureRate, slowRate } = this.#circuit
+    return calls > failures && failures < failureRate * calls && slow < slowRate * calls
   }
 
   /** A call that was neither failed nor slow: the path of nearly all. */

@@ -3,16 +3,17 @@ import { backgroundTimer, type Clock, type Timer } from '../core/clock.js'
 import { UnavailableError } from '../core/errors.js'
 import type { Gate, Sample } from '../core/gate.js'
 import type { StallWatch } from '../core/stall.js'
-import { causeOf, decide, type Cause, type CauseKind, type Signal, type Signals } from './cause.js'
+import { causeOf, type Cause, type CauseKind, type Signal } from './cause.js'
 import type { CircuitSettings } from './circuit-options.js'
-import { Damping } from './damping.js'
 import type { Mirror, Proof, Recovery, VerdictListener } from './followers.js'
 import type { Percentiles } from './latency.js'
+import { OpenTime } from './open-time.js'
 import type { Mode, Override } from './override.js'
 import { Ramp } from './ramp.js'
 import { RateWarning } from './rate-warning.js'
 import type { Reason } from './rule.js'
 import { Traffic } from './traffic.js'
+import { isCircuits, Voices } from './voices.js'
 import type { Warnings } from './warnings.js'
 
 /**
@@ -25,9 +26,6 @@ export type CircuitState =
   | { readonly kind: 'half-open'; step: 'trial' | 'invariants' | 'operator'; trial: Attempt | undefined }
 
 const CLOSED: CircuitState = { kind: 'closed' }
-
-/** How many times an open time may double; a limit for the exponent only. */
-const MOST_DOUBLINGS = 30
 
 export interface VerdictOptions {
   dependency: string
@@ -43,7 +41,8 @@ export interface VerdictOptions {
 
 /**
  * One dependency's mode: signals go in, the rule decides, `#transition` makes the one change of the circuit's state,
- * `#settle` the one change of mode, everything else follows. Owns the state, due time, lease and generation.
+ * `#settle` the one change of mode, everything else follows. Owns the state, due time, lease and generation; what was
+ * seen (`Traffic`), who says what (`Voices`) and for how long it stays open (`OpenTime`) are told and asked.
  */
 export class Verdict implements Gate {
   readonly dependency: string
@@ -59,19 +58,17 @@ export class Verdict implements Gate {
   readonly #stalls: StallWatch
   readonly #listener: VerdictListener
   readonly #recovery: Recovery
-  readonly #damping = new Damping()
   readonly #warning: RateWarning
+  readonly #voices: Voices
+  readonly #openTime: OpenTime
   #circuit: CircuitSettings
-  #enforce: boolean
   #state: CircuitState = CLOSED
-  /** Recoveries that failed, or whose ramp did, since the last one that held. */
-  #failedRecoveries = 0
   /** What opened the circuit. */
   #opened: Cause = causeOf('traffic', '')
-  /** What the others ask for; the circuit's own word is put in when it is decided. */
-  readonly #signals: Signals = {}
   #override: Override | undefined
   #expiry: Timer | undefined
+  /** What was told last. */
+  #lastRuling: Signal | undefined
   #lastMode: Mode = 'available'
   #lastWouldBe: Mode = 'available'
 
@@ -80,7 +77,8 @@ export class Verdict implements Gate {
     this.#clock = clock
     this.#stalls = stalls
     this.#circuit = circuit
-    this.#enforce = enforce
+    this.#voices = new Voices(enforce)
+    this.#openTime = new OpenTime(() => clock.random())
     this.#listener = listener
     this.#recovery = recovery
     this.since = clock.wall()
@@ -95,26 +93,24 @@ export class Verdict implements Gate {
   // What others read.
 
   get mode(): Mode {
-    return decide(this.#obeyed)?.mode ?? 'available'
+    return this.#voices.mode
   }
 
   /** What it would be without an operator, and if it were obeyed. */
   get wouldBe(): Mode {
-    const { parent, invariant, traffic, probe } = this.#signals
-    return (parent ?? invariant ?? traffic ?? probe)?.mode ?? 'available'
+    return this.#voices.wouldBe
   }
 
   /** Whose word holds at present; undefined while all is well. */
   get decider(): CauseKind | undefined {
-    return decide(this.#obeyed)?.cause.kind
+    return this.#voices.ruling?.cause.kind
   }
 
   /** Worth calling: also while a half-open circuit waits for a user's call to be its trial. */
   get available(): boolean {
-    const ruling = decide(this.#obeyed)
+    const { ruling } = this.#voices
     if (ruling === undefined || ruling.mode === 'available') return true
-    const { kind } = ruling.cause
-    return (kind === 'traffic' || kind === 'probe') && this.#waitsForCalls
+    return isCircuits(ruling) && this.#waitsForCalls
   }
 
   /** The state after transitions that are due. */
@@ -124,7 +120,9 @@ export class Verdict implements Gate {
   }
 
   get trialDue(): boolean {
-    return this.#waitsForCalls && (this.#state as { trial?: Attempt }).trial === undefined
+    if (!this.#waitsForCalls || (this.#state as { trial?: Attempt }).trial !== undefined) return false
+    const { ruling } = this.#voices
+    return ruling === undefined || isCircuits(ruling)
   }
 
   get override(): Override | undefined {
@@ -165,8 +163,8 @@ export class Verdict implements Gate {
   admit(attempt: Attempt): UnavailableError | undefined {
     this.refresh()
     attempt.generation = this.generation
-    const ruling = decide(this.#obeyed)
-    if (ruling !== undefined && ruling.cause.kind !== 'traffic' && ruling.cause.kind !== 'probe') {
+    const { ruling } = this.#voices
+    if (ruling !== undefined && !isCircuits(ruling)) {
       if (ruling.mode === 'unavailable') return this.refusal()
       // Somebody vouches for it against what traffic says: what it brings can't judge.
       if (this.#state.kind !== 'closed') attempt.generation = -1
@@ -187,7 +185,8 @@ export class Verdict implements Gate {
   readmit(attempt: Attempt): UnavailableError | undefined {
     if (attempt.trial || attempt.generation === -1) return undefined
     if (this.mode === 'unavailable') return this.refusal()
-    attempt.generation = this.generation
+    // The circuit may have opened meanwhile, and somebody vouch for it, or nobody obey it.
+    attempt.generation = this.#state.kind === 'closed' ? this.generation : -1
     return undefined
   }
 
@@ -206,7 +205,8 @@ export class Verdict implements Gate {
     const ours = stalled > took / 2
     if (!ours && sample !== 'cut') traffic.timed(now, took)
     if (attempt.trial) this.#trialEnded(attempt, sample, slow, ours, took)
-    else if (!ours || good) this.#judge(now, sample, slow && !ours)
+    // Cut short before it was slow, it says nothing: counted as a good one it would hide that all the others hang.
+    else if (good || (!ours && (slow || sample !== 'cut'))) this.#judge(now, sample, slow && !ours)
   }
 
   /** What a caller is told while it is unavailable. */
@@ -226,7 +226,7 @@ export class Verdict implements Gate {
    * @returns false when traffic knows better, or there is nothing to open
    */
   probesFail(reason: Reason): boolean {
-    if (this.#state.kind !== 'closed' || this.#signals.operator?.mode === 'available') return true
+    if (this.#state.kind !== 'closed' || this.#forcedAvailable) return true
     if (this.traffic.healthy(this.#clock.now())) return false
     this.#open(causeOf('probe', reason))
     return true
@@ -257,7 +257,7 @@ export class Verdict implements Gate {
 
   /** The invariants hold again, and an operator has said so. */
   unlatch(by?: string): void {
-    this.#silence('invariant', causeOf('operator', 'acknowledged', by), true)
+    this.#silence('invariant', causeOf('operator', 'acknowledged', by), 'proven')
   }
 
   /** Somebody wants it to himself. */
@@ -274,11 +274,12 @@ export class Verdict implements Gate {
 
   /** Forces a mode until `override.for` has passed, in place of an earlier one. */
   force(override: Override): void {
+    if (this.#voices.of('closed') !== undefined) return
     const { mode, reason, by } = override
     const cause = causeOf('operator', reason, by)
     this.#dropOverride()
     this.#override = override
-    this.#signals.operator = { mode, cause }
+    this.#voices.speak(mode, cause)
     if (override.for !== Infinity)
       this.#expiry = backgroundTimer(
         this.#clock,
@@ -289,10 +290,11 @@ export class Verdict implements Gate {
       )
     if (mode === 'available') {
       // The operator vouches for it: what traffic thought before is void, and no ramp holds it back.
-      if (this.#state.kind !== 'closed') this.#transition(CLOSED, cause)
       this.ramp.stop()
+      this.#openTime.recovered()
     }
-    this.#settle(cause)
+    if (mode === 'available' && this.#state.kind !== 'closed') this.#transition(CLOSED, cause)
+    else this.#settle(cause)
   }
 
   /** Ends a forced mode; traffic decides again. */
@@ -308,33 +310,37 @@ export class Verdict implements Gate {
   /** Other settings from now on; window and mode stay. */
   configure(circuit: CircuitSettings, enforce: boolean): void {
     this.#circuit = circuit
-    this.#enforce = enforce
+    this.#voices.enforce = enforce
     this.traffic.configure(circuit, this.#clock.now())
     this.#warning.rule = warningRule(circuit)
     this.ramp.length = circuit.rampFor
-    this.#settle(causeOf('operator', 'configured'))
+    if (!enforce && this.ramp.running) {
+      this.ramp.stop()
+      this.#listener.rose()
+    }
+    const cause = causeOf('operator', 'configured')
+    if (this.waitsForOperator && circuit.recover === 'itself') this.#transition(CLOSED, cause)
+    else this.#settle(cause)
   }
 
   /** Nothing may pass any more. */
   shut(): void {
-    if (this.#signals.closed !== undefined) return
+    if (this.#voices.of('closed') !== undefined) return
     const cause = causeOf('closed', 'closed')
-    this.#signals.closed = { mode: 'unavailable', cause }
+    this.#voices.speak('unavailable', cause)
     this.#dropOverride()
     this.ramp.stop()
     this.#warning.stop()
     // No flip: that an app shuts down says nothing about the dependency, and must wake nobody.
     this.#lastMode = 'unavailable'
     this.#settle(cause)
+    this.#listener.shut()
   }
 
   // Inside.
 
-  /** Those who are obeyed: with `enforce: false` only people are. */
-  get #obeyed(): Signals {
-    if (this.#enforce) return this.#signals
-    const { closed, drain, disabled, operator } = this.#signals
-    return { closed, drain, disabled, operator }
+  get #forcedAvailable(): boolean {
+    return this.#voices.of('operator')?.mode === 'available'
   }
 
   /** A half-open circuit whose trial is a user's to make. */
@@ -345,8 +351,8 @@ export class Verdict implements Gate {
 
   #judge(now: number, sample: Sample, slow: boolean): void {
     this.traffic.record(now, sample, slow)
-    if (this.#override?.mode === 'available' || this.#state.kind !== 'closed') return
-    const reason = this.traffic.verdict(now)
+    if (this.#state.kind !== 'closed') return
+    const reason = this.#forcedAvailable ? undefined : this.traffic.verdict(now)
     if (reason !== undefined) this.#open(causeOf('traffic', reason))
     else if (sample === 'failure' || sample === 'timeout') this.#warning.look(now)
   }
@@ -368,19 +374,20 @@ export class Verdict implements Gate {
     }
   }
 
-  #trialFailed(reason: Reason): void {
-    this.#failedRecoveries++
-    this.#open(causeOf(this.#opened.kind, reason))
+  /** @param said whose word it was, if not that of what opened the circuit */
+  #trialFailed(reason: Reason, said?: CauseKind): void {
+    this.#openTime.recoveryFailed()
+    this.#open(causeOf(this.#opened.kind, reason), said)
   }
 
   /** Reachable. Before it is trusted its invariants must hold, and an operator may have the last word. */
   #trialPassed(reason: Reason): void {
-    const state = this.#await('invariants', `${reason}; its invariants are being read`)
     const proof = this.#recovery.prove()
+    const state = this.#await('invariants', `${reason}; its invariants are being read`)
     const go = (result: Proof): void => {
       // Something else has changed the state meanwhile.
       if (this.#state !== state) return
-      if (result === 'unreadable') this.#trialFailed('its invariants could not be read')
+      if (result === 'unreadable') this.#trialFailed('its invariants could not be read', 'invariant')
       else if (result === 'holds' && this.#circuit.recover === 'operator')
         this.#await('operator', `${reason}; an operator has the last word`)
       else this.#transition(CLOSED, causeOf(this.#opened.kind, reason))
@@ -394,53 +401,48 @@ export class Verdict implements Gate {
     if (state.kind !== 'half-open') return state
     state.step = step
     state.trial = undefined
-    this.#signals[this.#opened.kind] = { mode: 'unavailable', cause: causeOf(this.#opened.kind, reason) }
+    this.#voices.speak('unavailable', causeOf(this.#opened.kind, reason))
     this.#settle(this.#opened)
     return state
   }
 
-  #open(cause: Cause): void {
-    if (this.ramp.running) this.#failedRecoveries++
+  /** @param said whose word it was */
+  #open(cause: Cause, said = cause.kind): void {
+    if (this.ramp.running) this.#openTime.recoveryFailed()
     this.ramp.stop()
     const now = this.#clock.now()
-    const flips = this.#enforce && this.mode === 'available'
-    const heldBefore = this.#damping.suppressedFor(now)
-    if (flips) this.#damping.flipped(now)
-    const held = this.#enforce ? this.#damping.suppressedFor(now) : 0
-    const openFor = Math.max(this.#openTime(), held)
+    const flips = this.#voices.enforce && this.#lastMode === 'available' && this.mode === 'available'
+    const { openFor, flapping } = this.#openTime.next(now, this.#circuit, flips)
     if (this.#state.kind === 'closed') this.#opened = cause
-    this.#transition({ kind: 'open', until: now + openFor }, cause)
-    this.#listener.opened(openFor, cause.kind)
-    if (held === 0 || heldBefore > 0) return
-    const episode = this.#damping.episode(now)
-    if (episode !== undefined)
-      this.#listener.flapping({ flips: episode.flips, within: now - episode.since, suppressedFor: held })
-  }
-
-  /** Doubled by each failed recovery, then with jitter (± 10 %), so that many processes don't try in step. */
-  #openTime(): number {
-    const { openFor, openForAtMost } = this.#circuit
-    if (this.#failedRecoveries === 0) return openFor
-    const grown = openFor * 2 ** Math.min(MOST_DOUBLINGS, this.#failedRecoveries)
-    return Math.min(openForAtMost, grown * (0.9 + 0.2 * this.#clock.random()))
+    const state = { kind: 'open', until: now + openFor } as const
+    this.#transition(state, cause)
+    // Whoever was told of the flip may have had another say already.
+    if (this.#state !== state) return
+    this.#listener.opened(openFor, said)
+    if (flapping !== undefined) this.#listener.flapping(flapping)
   }
 
   #rampCompleted(): void {
-    this.#failedRecoveries = 0
+    this.#openTime.recovered()
     this.#listener.changed()
   }
 
   /** The one change of the circuit's state. A result from before it belongs to an older generation. */
   #transition(to: CircuitState, cause: Cause): void {
+    const voices = this.#voices
     this.#state = to
-    this.generation++
-    this.#signals.traffic = this.#signals.probe = undefined
-    if (to.kind === 'closed') {
+    const generation = ++this.generation
+    voices.silence('traffic')
+    voices.silence('probe')
+    if (to.kind !== 'closed') voices.speak('unavailable', this.#opened)
+    else {
       this.traffic.forget()
-      if (this.#enforce && this.#signals.closed === undefined) this.ramp.start()
-    } else this.#signals[this.#opened.kind] = { mode: 'unavailable', cause: this.#opened }
+      // While somebody else keeps it away, the ramp begins with its return.
+      if (voices.ruling === undefined && voices.enforce) this.ramp.start()
+      else if (!voices.enforce) this.#openTime.recovered()
+    }
     this.#settle(cause)
-    if (to.kind === 'closed') this.#listener.closed()
+    if (to.kind === 'closed' && this.generation === generation) this.#listener.closed()
   }
 
   #say(kind: Held, reason: Reason | undefined, silent: Reason, by?: string): void {
@@ -449,58 +451,64 @@ export class Verdict implements Gate {
       return
     }
     const cause = causeOf(kind, reason, by)
-    this.#signals[kind] = { mode: kind === 'disabled' ? 'available' : 'unavailable', cause }
+    this.#voices.speak(kind === 'disabled' ? 'available' : 'unavailable', cause)
     this.#settle(cause)
   }
 
-  /** One of those who kept it unavailable does so no more. It isn't trusted before its invariants have been read. */
-  #silence(kind: Held, cause: Cause, proven = false): void {
-    const before = this.#signals[kind]
-    if (before === undefined) return
-    const was = this.mode
-    const go = (result: Proof): void => {
-      if (result === 'unreadable') this.#open(causeOf('traffic', 'its invariants could not be read'))
-      this.#signals[kind] = undefined
-      if (this.#enforce && was === 'unavailable' && this.mode !== was) this.ramp.start()
-      this.#settle(cause)
-    }
-    const wouldReturn = was === 'unavailable' && decide({ ...this.#obeyed, [kind]: undefined }) === undefined
-    const proof = proven || !wouldReturn || !this.#enforce ? undefined : this.#recovery.prove()
+  /**
+   * One of those who kept it unavailable does so no more. It isn't trusted before its invariants have been read.
+   * @param proven they have been
+   */
+  #silence(kind: Held, cause: Cause, proven?: 'proven'): void {
+    const voices = this.#voices
+    if (voices.of(kind) === undefined) return
+    const returns = voices.enforce && voices.mode === 'unavailable' && voices.isLast(kind)
+    const proof = returns && proven === undefined ? this.#recovery.prove() : undefined
     if (proof === undefined) {
-      go('holds')
+      this.#silent(kind, cause, 'holds')
       return
     }
-    const waiting = {
-      mode: 'unavailable',
-      cause: { ...cause, reason: `${cause.reason}; its invariants are being read` },
-    } as const
-    this.#signals[kind] = waiting
+    const waiver = voices.waiver(kind, cause, 'its invariants are being read')
     this.#settle(cause)
     void proof.then((result) => {
-      if (this.#signals[kind] === waiting) go(result)
+      if (voices.of(kind) === waiver) this.#silent(kind, cause, result)
     })
+  }
+
+  #silent(kind: Held, cause: Cause, result: Proof): void {
+    const voices = this.#voices
+    voices.silence(kind)
+    const returns = voices.ruling === undefined && voices.enforce && this.#lastMode === 'unavailable'
+    if (returns && result === 'unreadable')
+      this.#open(causeOf('traffic', 'its invariants could not be read'), 'invariant')
+    else {
+      if (returns) this.ramp.start()
+      this.#settle(cause)
+    }
   }
 
   /** Tells everybody what has changed, once per real change. */
   #settle(cause: Cause): void {
-    const ruling = decide(this.#obeyed)
-    this.closed = this.#state.kind === 'closed' && ruling === undefined
+    const { ruling, enforce } = this.#voices
     const mode = ruling?.mode ?? 'available'
+    this.closed = this.#state.kind === 'closed' && ruling === undefined
     this.#showMirror(ruling)
-    if (mode !== this.#lastMode) {
-      this.#lastMode = mode
+    const flipped = mode !== this.#lastMode
+    // What somebody has said is no reason any more once he is silent.
+    if (flipped || ruling !== undefined || this.#lastRuling !== undefined) this.cause = ruling?.cause ?? cause
+    this.#lastRuling = ruling
+    this.#lastMode = mode
+    if (flipped) {
       this.since = this.#clock.wall()
-      this.cause = ruling?.cause ?? cause
-      this.#listener.changed()
-      this.#listener.flipped(mode, this.cause, true)
-    } else {
-      if (ruling !== undefined) this.cause = ruling.cause
-      this.#listener.changed()
+      // A ramp that nobody walks proves nothing: the return begins another.
+      if (mode === 'unavailable') this.ramp.stop()
     }
+    this.#listener.changed()
+    if (flipped) this.#listener.flipped(mode, this.cause!, true)
     const { wouldBe } = this
     if (wouldBe === this.#lastWouldBe) return
     this.#lastWouldBe = wouldBe
-    if (!this.#enforce) this.#listener.flipped(wouldBe, cause, false)
+    if (!enforce) this.#listener.flipped(wouldBe, cause, false)
   }
 
   /** The opossum breaker shows the mode; with its own timers it becomes half-open about when the circuit does. */

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import CircuitBreaker from 'opossum'
 import { Registry as PrometheusRegistry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { invariant } from '../../src/index.js'
 import { rig } from '../support/rig.js'
 
 const EVENTS = [
@@ -70,6 +71,43 @@ describe('the opossum breaker of a dependency', () => {
     await advance(feed, 1_500)
     expect(circuit.opened).toBe(true)
     await advance(feed, 500)
+    expect(circuit.halfOpen).toBe(true)
+  })
+
+  it('stays half-open after a trial that passed until the operator has spoken who has the last word', async () => {
+    const { feed, registry, circuit, failing, succeed, count } = followed({ circuit: { recover: 'operator' } })
+    await failing(10)
+    await advance(feed, 1_000)
+    await succeed(1)
+    await advance(feed, 0)
+    expect(feed.dependency.mode).toBe('unavailable')
+    expect(circuit.closed).toBe(false)
+    expect(count('close')).toBe(0)
+    await registry.acknowledge('feed')
+    expect(circuit.closed).toBe(true)
+    expect(count('success')).toBe(1)
+  })
+
+  it('opens again after a trial that passed when the invariants can’t be read', async () => {
+    const unreadable = invariant('sane', () => Promise.reject(new Error('no connection')), { every: 3_600_000 })
+    const { feed, circuit, failing, succeed, count } = followed({ invariants: [unreadable] })
+    await failing(10)
+    await advance(feed, 1_000)
+    await succeed(1)
+    await advance(feed, 0)
+    expect(circuit.opened).toBe(true)
+    expect(count('close')).toBe(0)
+    expect(count('open')).toBe(2)
+  })
+
+  it('is not closed by the late success of a call from before it opened', async () => {
+    const { feed, circuit, failing, call, begun } = followed({ timeout: 60_000 })
+    void call()
+    const early = begun.pop()!
+    await failing(10)
+    await advance(feed, 1_000)
+    early.open('late')
+    await advance(feed, 0)
     expect(circuit.halfOpen).toBe(true)
   })
 
