@@ -185,9 +185,9 @@ export class Verdict implements Gate {
   }
 
   readmit(attempt: Attempt): UnavailableError | undefined {
-    if (attempt.trial || attempt.generation === -1) return undefined
+    if (attempt.trial) return undefined
     if (this.mode === 'unavailable') return this.refusal()
-    attempt.generation = this.generation
+    if (attempt.generation !== -1) attempt.generation = this.generation
     return undefined
   }
 
