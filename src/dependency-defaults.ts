@@ -39,7 +39,14 @@ function circuit(defaults: Circuit, given: Circuit): Circuit {
         : given.window === undefined
           ? { window: { ...window, calls: minimumCalls } }
           : {}
-  return { ...all, ...ordered(all, given, 'openFor', 'openForAtMost'), ...fits }
+  return { ...all, ...ordered(all, given, 'openFor', 'openForAtMost'), ...fits, ...warning(all, given) }
+}
+
+/** The level of the warning must be below that of the trip, unless it is 1: none. */
+function warning({ warnRate = 1, failureRate = 1 }: Circuit, given: Circuit): Circuit {
+  if (warnRate === 1 || warnRate < failureRate) return {}
+  if (given.warnRate === undefined) return { warnRate: undefined }
+  return given.failureRate === undefined ? { failureRate: undefined } : {}
 }
 
 function stale(defaults: Stale, given: Stale): Stale {

@@ -6,7 +6,13 @@ import type { Share } from './core/slots.js'
 import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
 import { polledSchema, type Invariant } from './health/invariant-definition.js'
-import { probeSchema, probeSettings, type ProbeOptions, type ProbeSettings } from './health/probe.js'
+import {
+  probeChangesSchema,
+  probeSchema,
+  probeSettings,
+  type ProbeOptions,
+  type ProbeSettings,
+} from './health/probe.js'
 import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
@@ -29,7 +35,7 @@ const bulkheadSchema = group({
   reclaimAfter: v.optional(duration),
 })
 
-const schema = group({
+const entries = {
   timeout: v.optional(duration),
   total: v.optional(duration),
   bulkhead: v.optional(bulkheadSchema),
@@ -42,7 +48,11 @@ const schema = group({
   dependsOn: v.optional(v.array(text, 'must be an array of names')),
   tags: v.optional(v.array(text, 'must be an array of names')),
   longCall: v.optional(duration),
-})
+}
+
+const schema = group(entries)
+/** What may be said at run time: of a probe that runs already, a part will do. */
+const changesSchema = group({ ...entries, probe: v.optional(probeChangesSchema) })
 
 /** What only one dependency can be given, never all of them. */
 const ITS_OWN = ['probe', 'invariants', 'dependsOn'] as const
@@ -106,6 +116,12 @@ export interface DependencyOptions {
   longCall?: number
 }
 
+/** What can change at run time, and of a group only what is named. */
+export interface DependencyChanges extends Omit<DependencyOptions, 'probe' | 'stale' | 'invariants'> {
+  /** `run` may be left out where there is a probe already. */
+  probe?: Partial<ProbeOptions>
+}
+
 /** @internal The same, complete. */
 export interface DependencySettings {
   /** What was said, before defaults. */
@@ -137,7 +153,7 @@ export function dependencySettings(input: unknown, defaults: DependencyOptions =
 }
 
 /**
- * @internal Settings with others in place of those that are named.
+ * @internal Settings with others in place of those that are named, at every nesting.
  * @throws OptionError (`ERR_OPTION`), also for what is fixed when a dependency is made
  */
 export function reconfigured(
@@ -145,23 +161,34 @@ export function reconfigured(
   input: unknown,
   defaults: DependencyOptions,
 ): DependencySettings {
-  const changes = parse(schema, input, 'configure')
+  const changes = parse(changesSchema, input)
   const fixed = (path: string): OptionError => new OptionError(path, 'is fixed when the dependency is made')
   for (const name of ['stale', 'invariants'] as const) if (changes[name] !== undefined) throw fixed(name)
-  if (changes.bulkhead?.pool !== undefined && changes.bulkhead.pool !== before.bulkhead.pool)
-    throw fixed('bulkhead.pool')
-  const { given } = before
-  const merged: Record<string, unknown> = { ...given }
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === undefined) continue
-    const groups = name === 'bulkhead' || name === 'circuit' || name === 'probe'
-    merged[name] = groups ? { ...given[name], ...(value as object) } : value
-  }
-  const after = dependencySettings(merged, defaults)
-  const names = [...after.bulkhead.classes.keys()]
-  if (names.length !== before.bulkhead.classes.size || names.some((name) => !before.bulkhead.classes.has(name)))
-    throw fixed('bulkhead.classes')
+  const { classes } = before.bulkhead
+  for (const name of Object.keys(changes.bulkhead?.classes ?? {}))
+    if (!classes.has(name)) throw fixed(`bulkhead.classes.${name}`)
+  // Those of the registry's defaults too: a dependency that names any has them in place of all of these.
+  const named =
+    classes.size === 0 ? {} : { bulkhead: { ...before.given.bulkhead, classes: Object.fromEntries(classes) } }
+  const after = dependencySettings(merged({ ...before.given, ...named }, changes, ''), defaults)
+  if (after.bulkhead.pool !== before.bulkhead.pool) throw fixed('bulkhead.pool')
   return after
+}
+
+/** Objects that are one value. */
+const WHOLE = ['circuit.window', 'circuit.slowCall', 'bulkhead.pool']
+
+/** What is given as undefined isn't given. */
+function merged(before: object, changes: object, root: string): object {
+  const all = { ...before } as Record<string, unknown>
+  for (const [name, change] of Object.entries(changes) as [string, unknown][]) {
+    if (change === undefined) continue
+    const held = all[name]
+    const path = root + name
+    const parts = typeof held === 'object' && typeof change === 'object' && !Array.isArray(held)
+    all[name] = parts && !WHOLE.includes(path) ? merged(held!, change!, `${path}.`) : change
+  }
+  return all
 }
 
 /** @internal */

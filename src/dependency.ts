@@ -5,7 +5,7 @@ import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
 import type { Background } from './core/background.js'
 import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
 import { assemble } from './core/compose.js'
-import { ClosedError, OptionError } from './core/errors.js'
+import { ClosedError, InvariantError, OptionError } from './core/errors.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
 import type { Guard } from './core/guard.js'
 import { InFlight } from './core/in-flight.js'
@@ -48,6 +48,7 @@ export interface DependencyHost {
   flapping(flapping: Flapping): void
   disagreed(probes: 'passing' | 'failing'): void
   longCall(attempt: Attempt, ranFor: number): void
+  /** @param reason `undefined` = released */
   drained(reason: string | undefined, by?: string): void
   leaked(attempt: Attempt): void
   olderValue(operation: string): void
@@ -130,6 +131,7 @@ export class Dependency implements Gated {
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
     this[GATE] = { gate: this.#verdict, tally: this.#tally }
+    this.#monitors.begin()
     this.#monitors.probe(settings.probe)
   }
 
@@ -163,7 +165,8 @@ export class Dependency implements Gated {
 
   /** How it is: mode and circuit, the window's figures, latency, slots and what was counted so far. */
   health(): Health {
-    return healthOf(this.#verdict, this.#slots, this.#tally, this.#inFlight.size, this.#warnings.list)
+    const { size, forgotten } = this.#inFlight
+    return healthOf(this.#verdict, this.#slots, this.#tally, size + forgotten, this.#warnings.list)
   }
 
   /** Work that has not ended, oldest first; also when its caller has gone or its slot was reclaimed. */
@@ -315,9 +318,18 @@ export class Dependency implements Gated {
     this.#verdict.setParent(reason)
   }
 
-  /** @internal Whether its first probe is still awaited. */
+  /**
+   * @internal Whether nobody knows yet if it is there: a first probe is awaited, and neither a call nor an operator has
+   * vouched for it meanwhile.
+   */
   get awaited(): boolean {
-    return this.#monitors.awaited
+    if (!this.#monitors.awaited || !this.#settings.enforce) return false
+    return this.#tally.counts.successes === 0 && this.#verdict.decider === undefined
+  }
+
+  /** @internal Closed by itself, or with its registry. */
+  get closed(): Error | undefined {
+    return this.#life.closed
   }
 
   /** @internal */
@@ -343,15 +355,17 @@ export class Dependency implements Gated {
   // Inside.
 
   #watched(): Watched {
-    const { name, required } = { name: this.name, required: this.#settings.required }
     const { clock, background } = this.#host
     return {
-      name,
+      name: this.name,
       clock,
-      required,
+      required: () => this.required,
       background,
       verdict: () => this.#verdict,
       warnings: this.#warnings,
+      changed: () => {
+        this.#host.changed()
+      },
       disagreed: (probes) => {
         this.#host.disagreed(probes)
       },
@@ -402,6 +416,8 @@ export class Dependency implements Gated {
       timeout: () => this.#settings.timeout,
       hold: (reason, by) => {
         this.#verdict.setDrain(reason, by)
+      },
+      note: (reason, by) => {
         this.#host.drained(reason, by)
       },
       dismiss: () => {
@@ -448,23 +464,22 @@ export class Dependency implements Gated {
     }
   }
 
-  /** The operation with its results checked; where rules are only watched, they are told of and handed on. */
+  /** The operation with its results checked; where rules are only watched, what breaks them is told of and handed on. */
   #checked<A extends unknown[], R>(
     operation: Operation<A, R>,
     invariant: InBandInvariant<never>,
   ): Operation<A, Promise<R>> {
     const check = this.#monitors.inBand<R>(invariant as InBandInvariant<R>)
     return async (context, ...args) => {
-      let result: { value: R } | undefined
+      let run: Promise<R> | undefined
+      const once = (): Promise<R> => (run ??= (async () => await operation(context, ...args))())
       try {
-        return await check(async () => {
-          const value = await operation(context, ...args)
-          result = { value }
-          return value
-        }, context)
+        return await check(once, context)
       } catch (error) {
-        if (this.#settings.enforce || result === undefined) throw error
-        return result.value
+        if (this.#settings.enforce || !(error instanceof InvariantError)) throw error
+        // What failed beside the question whether it holds: the store.
+        if (error.cause !== undefined) this.#host.report(error.cause)
+        return once()
       }
     }
   }

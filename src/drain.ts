@@ -44,6 +44,8 @@ export interface Drainable {
   readonly timeout: () => number
   /** `undefined` = nobody drains it any more. */
   readonly hold: (reason: string | undefined, by?: string) => void
+  /** Into the history: that somebody drains it, or (`undefined`) does so no more. */
+  readonly note: (reason: string | undefined, by?: string) => void
   /** Sends those away who wait for a slot. */
   readonly dismiss: () => void
 }
@@ -61,12 +63,15 @@ export class Drains {
 
   /** @throws DrainError (`ERR_DRAIN`) when work is still running at the end; calls are let in again then */
   async drain(options: DrainOptions): Promise<Drained> {
-    const { name, clock, inFlight, dismiss } = this.#of
+    const { name, clock, inFlight, dismiss, note } = this.#of
     this.#holders.add(options)
+    note(options.reason, options.by)
     this.#say()
     dismiss()
     const release = (): void => {
-      if (this.#holders.delete(options)) this.#say()
+      if (!this.#holders.delete(options)) return
+      note(undefined, options.by)
+      this.#say()
     }
     const { timeout = this.#of.timeout(), grace = 1_000 } = options
     const ended = (): boolean => inFlight.size + inFlight.forgotten === 0
@@ -83,16 +88,14 @@ export class Drains {
       }
       return { release, [Symbol.asyncDispose]: dispose }
     }
-    release()
     const held = [...inFlight].map((attempt) => {
       const { operation, class: of, label } = describeWork(attempt, clock)
       const age = clock.now() - attempt.startedAt
       return { operation, age, ...(of === undefined ? {} : { class: of }), ...(label === undefined ? {} : { label }) }
     })
-    throw new DrainError(`${name} could not be drained: ${held.length + inFlight.forgotten} still running`, {
-      dependency: name,
-      held,
-    })
+    const running = inFlight.size + inFlight.forgotten
+    release()
+    throw new DrainError(`${name} could not be drained: ${running} still running`, { dependency: name, held })
   }
 
   #say(): void {

@@ -106,20 +106,23 @@ export class OperatorControl {
     })
   }
 
-  /** @throws OptionError (`ERR_OPTION`) for an unknown one; ClosedError (`ERR_CLOSED`) */
+  /** @throws OptionError (`ERR_OPTION`) for an unknown one; ClosedError (`ERR_CLOSED`), also for one closed by itself */
   one(name: string): Dependency {
     if (this.closed) throw new ClosedError('the registry was closed')
     const dependency = this.#dependencies.get(name)
     if (dependency === undefined) throw new OptionError('name', 'there is no dependency of that name')
+    if (dependency.closed !== undefined) throw dependency.closed
     return dependency
   }
 
-  /** @throws the same; a tag that nothing has is most likely misspelled */
+  /** @throws the same; a tag that nothing open has is most likely misspelled */
   find(target: Target): Dependency[] {
     if (typeof target === 'string') return [this.one(target)]
     if (this.closed) throw new ClosedError('the registry was closed')
     const { tag } = parse(tagSchema, target, 'target')
-    const found = [...this.#dependencies.values()].filter((dependency) => dependency.tags.includes(tag))
+    const found = [...this.#dependencies.values()].filter(
+      ({ tags, closed }) => closed === undefined && tags.includes(tag),
+    )
     if (found.length === 0) throw new OptionError('tag', `no dependency is tagged ${JSON.stringify(tag)}`)
     return found
   }

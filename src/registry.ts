@@ -5,7 +5,13 @@ import { systemClock, type Clock } from './core/clock.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { Events } from './core/events.js'
 import { duration, group, parse, text } from './core/options.js'
-import { dependencySettings, parseDefaults, reconfigured, type DependencyOptions } from './dependency-options.js'
+import {
+  dependencySettings,
+  parseDefaults,
+  reconfigured,
+  type DependencyChanges,
+  type DependencyOptions,
+} from './dependency-options.js'
 import { Dependency, type DependencyHost } from './dependency.js'
 import { History, type HistoryEntry } from './health/history.js'
 import { Lineage } from './health/lineage.js'
@@ -163,11 +169,12 @@ export class Registry {
   /**
    * Other settings at run time, in place of those that are named; window and mode stay. All or nothing.
    *
-   * @throws OptionError (`ERR_OPTION`) naming the option; nothing has changed then. `bulkhead.pool` and `stale` can't change
+   * @throws OptionError (`ERR_OPTION`) naming the option; nothing has changed then. `stale`, `invariants`,
+   * `bulkhead.pool` and the names of its classes can't change; ClosedError (`ERR_CLOSED`)
    * @example
    * registry.configure('zdz-feed', { timeout: 500, circuit: { failureRate: 0.3 } })
    */
-  configure(name: string, options: DependencyOptions): void {
+  configure(name: string, options: DependencyChanges): void {
     const dependency = this.#control.one(name)
     const settings = reconfigured(dependency.settings, options, this.#defaults)
     const parents = this.#lineage.parentsOf(name)
@@ -299,7 +306,7 @@ export class Registry {
       },
       drained: (reason, by) => {
         const dependency = this.#dependencies.get(name)!
-        if (reason === undefined) this.#control.note(dependency, 'release', 'released')
+        if (reason === undefined) this.#control.note(dependency, 'release', 'released', by)
         else this.#control.note(dependency, 'drain', reason, by)
       },
       leaked: (attempt) => {

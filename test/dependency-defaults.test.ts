@@ -12,6 +12,9 @@ describe("the registry's defaults", () => {
       circuit: { failureRate: 0.7, window: { calls: 70 } },
       stale: { max: 7, staleFor: 70 },
       enforce: false,
+      required: true,
+      tags: ['ours'],
+      longCall: 7_000,
     }
     const settings = dependencySettings(
       { timeout: 800, bulkhead: { slots: 8 }, circuit: { failureRate: 0.8 }, stale: { max: 8 } },
@@ -23,6 +26,9 @@ describe("the registry's defaults", () => {
       circuit: { failureRate: 0.8, window: { calls: 70, maxAge: 60_000 } },
       stale: { max: 8, staleFor: 70 },
       enforce: false,
+      required: true,
+      tags: ['ours'],
+      longCall: 7_000,
     })
   })
 
@@ -66,6 +72,24 @@ describe("the registry's defaults", () => {
       { circuit: { minimumCalls: 50 } },
       { circuit: { minimumCalls: 50, window: { calls: 50, maxAge: 700 } } },
     ],
+    [
+      'warnRate to a lower failureRate',
+      { circuit: { warnRate: 0.2 } },
+      { circuit: { failureRate: 0.1 } },
+      { circuit: { warnRate: 0.05, failureRate: 0.1 } },
+    ],
+    [
+      'failureRate to a higher warnRate',
+      { circuit: { failureRate: 0.2 } },
+      { circuit: { warnRate: 0.3 } },
+      { circuit: { warnRate: 0.3, failureRate: 0.5 } },
+    ],
+    [
+      'no failureRate to a warnRate of 1, which is none',
+      { circuit: { failureRate: 0.2 } },
+      { circuit: { warnRate: 1 } },
+      { circuit: { warnRate: 1, failureRate: 0.2 } },
+    ],
     ['slots to a pool', { bulkhead: { slots: 7 } }, { bulkhead: { pool } }, { bulkhead: { slots: 10, pool } }],
     [
       'a pool, and the share of it, to slots',
@@ -89,6 +113,8 @@ describe("the registry's defaults", () => {
     expect(() => dependencySettings({ timeout: 200, total: 100 }, { timeout: 1, total: 900 })).toThrow(OptionError)
     const both = { circuit: { openFor: 200, openForAtMost: 100 } }
     expect(() => dependencySettings(both, { circuit: { openFor: 1, openForAtMost: 900 } })).toThrow(OptionError)
+    const rates = { circuit: { warnRate: 0.4, failureRate: 0.4 } }
+    expect(() => dependencySettings(rates, { circuit: { warnRate: 0.1 } })).toThrow(OptionError)
   })
 
   test.each([
@@ -103,6 +129,13 @@ describe("the registry's defaults", () => {
     ['defaults.circuit.minimumCalls', { circuit: { window: { calls: 1 }, minimumCalls: 2 } }],
     ['defaults.bulkhead.slots', { bulkhead: { pool, slots: 1 } }],
     ['defaults.bulkhead.guaranteed', { bulkhead: { guaranteed: 1 } }],
+    ['defaults.circuit.warnRate', { circuit: { warnRate: 0.4, failureRate: 0.3 } }],
+    ['defaults.longCall', { longCall: 0 }],
+    ['defaults.tags.0', { tags: [''] }],
+    // What only one dependency can be given.
+    ['defaults.probe', { probe: { run: () => undefined } }],
+    ['defaults.invariants', { invariants: [] }],
+    ['defaults.dependsOn', { dependsOn: ['db'] }],
     ['defaults.bulkhead.classes', { bulkhead: { classes: { pages: { guaranteed: 51 } } } }],
     ['defaults.bulkhead.classes.pages.guaranteed', { bulkhead: { classes: { pages: { guaranteed: 2, atMost: 1 } } } }],
   ])('that are bad throw at once, naming %s', (path, defaults) => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { dependencySettings, type DependencyOptions } from '../src/dependency-options.js'
 import { OptionError } from '../src/core/errors.js'
+import { invariant, monotonic } from '../src/index.js'
 import { createPool } from '../src/pool.js'
 import { createRegistry } from '../src/registry.js'
 import { ManualClock } from '../src/testing.js'
@@ -20,8 +21,13 @@ const durations = [
   'circuit.slowCall.atLeast',
   'circuit.openFor',
   'circuit.openForAtMost',
+  'probe.every',
+  'probe.timeout',
+  'longCall',
 ]
 const counts = [
+  'probe.failures',
+  'probe.successes',
   'bulkhead.slots',
   'bulkhead.classes.pages.atMost',
   'circuit.window.calls',
@@ -32,7 +38,7 @@ const counts = [
 ]
 const countsOrZero = ['bulkhead.queue', 'bulkhead.classes.pages.guaranteed']
 const ages = ['stale.freshFor', 'stale.staleFor', 'circuit.window.maxAge']
-const ratios = ['circuit.failureRate', 'circuit.slowRate']
+const ratios = ['circuit.failureRate', 'circuit.slowRate', 'circuit.warnRate']
 
 /** What belongs beside it, so that nothing else is wrong. */
 const beside: Record<string, object> = { 'circuit.window.maxAge': { calls: 100 } }
@@ -45,6 +51,10 @@ function at(path: string, value: unknown): object {
 
 function options(path: string, value: unknown): object {
   const made = at(path, value)
+  for (const list of ['invariants', 'dependsOn', 'tags'])
+    if (path.startsWith(`${list}.`)) return { [list]: path.endsWith('1') ? ['one', value] : [value] }
+  if (path.startsWith('probe.') && path !== 'probe.run')
+    Object.assign((made as { probe: object }).probe, { run: () => undefined })
   if (beside[path] !== undefined) Object.assign((made as { circuit: { window: object } }).circuit.window, beside[path])
   return made
 }
@@ -82,7 +92,13 @@ describe('a bad value throws an OptionError that names its path, and nothing is 
   add(['circuit.rampFor'], [...noNumbers, TOO_LONG])
   add(['circuit.slowCall.timesBaseline'], [...noNumbers, 0, 0.9])
   add(['timeout', 'total', 'circuit.window', 'circuit.slowCall', 'circuit.openFor', 'bulkhead.slots'], [false])
-  add(['enforce'], [0, 1, 'false', null])
+  add(['enforce', 'required'], [0, 1, 'false', null])
+  add(['circuit.recover'], ['ourselves', true, null])
+  add(['probe.run'], [undefined, true, 'ping', null, {}])
+  add(['probe'], [() => undefined, true, null])
+  add(['invariants', 'dependsOn', 'tags'], ['one', {}, null, 5])
+  add(['invariants.0'], [{}, () => true, { kind: 'check', name: 'x' }, null, monotonic('ids')])
+  add(['dependsOn.1', 'tags.1'], ['', 7, null])
   add(['circuit.isFailure', 'stale.sizeOf'], [true, 'yes', null, {}])
   add(['bulkhead', 'circuit', 'stale', 'bulkhead.classes.pages'], [null, 5, 'all', false, () => 1])
   add(['bulkhead.classes'], [null, 5, 'all', false])
@@ -108,6 +124,7 @@ describe('an unknown name throws an OptionError that names its path, at every ne
     ['bulkhead.classes.pages.slots'],
     ['circuit.threshold'],
     ['circuit.window.size'],
+    ['probe.interval'],
     ['circuit.slowCall.factor'],
     ['stale.ttl'],
   ])('%s', (path) => {
@@ -137,6 +154,13 @@ describe('what contradicts itself throws an OptionError that names the path, and
       'circuit.minimumCalls',
       'more minimumCalls than the window holds',
       { circuit: { window: { calls: 10 }, minimumCalls: 11 } },
+    ],
+    ['circuit.warnRate', 'a warning at the trip level', { circuit: { warnRate: 0.3, failureRate: 0.3 } }],
+    ['probe.timeout', 'a probe longer than its period', { probe: { run: () => 1, timeout: 2_000, every: 1_000 } }],
+    [
+      'invariants',
+      'two invariants of one name',
+      { invariants: [invariant('a', () => true), invariant('a', () => true)] },
     ],
     ['bulkhead.guaranteed', 'a guarantee above atMost', { bulkhead: { pool, guaranteed: 5, atMost: 4 } }],
     ['bulkhead.guaranteed', 'a guarantee above the slots of the pool', { bulkhead: { pool, guaranteed: 11 } }],
@@ -181,6 +205,7 @@ describe('what contradicts itself throws an OptionError that names the path, and
         circuit: { rampFor: 0, consecutiveFailures: false as const },
         stale: { freshFor: 0, staleFor: 0 },
       },
+      { probe: { run: () => 1, timeout: 1_000, every: 1_000 }, circuit: { warnRate: 1, failureRate: 0.1 } },
       { timeout: TOO_LONG - 1, circuit: { failureRate: 1, slowRate: 1, slowCall: { timesBaseline: 1 } } },
     ])
       expect(() => dependencySettings(given)).not.toThrow()
@@ -197,6 +222,25 @@ describe('what contradicts itself throws an OptionError that names the path, and
     expect(Object.keys(shared.usage().members)).toEqual(['one'])
     registry.dependency('two', { bulkhead: { pool: shared, guaranteed: 4 } })
     expect(Object.keys(shared.usage().members)).toEqual(['one', 'two'])
+  })
+})
+
+describe('a dependency that is refused', () => {
+  test('by its pool has not begun to watch anything', async () => {
+    const clock = new ManualClock()
+    const registry = createRegistry({ clock })
+    const pool = createPool({ name: 'db', slots: 10 })
+    let asked = 0
+    const check = invariant('primary', () => (asked++, true), { every: 1_000 })
+    expect(() =>
+      registry.dependency('feed', {
+        bulkhead: { pool, guaranteed: 11 },
+        invariants: [check],
+        probe: { run: () => asked++, every: 1_000 },
+      }),
+    ).toThrow(OptionError)
+    await clock.advance(10_000)
+    expect([asked, clock.pending()]).toEqual([0, 0])
   })
 })
 
@@ -245,8 +289,17 @@ describe('what is left out', () => {
       },
       stale: { max: 1_000, maxBytes: undefined, sizeOf: undefined, freshFor: 0, staleFor: 3_600_000 },
       enforce: true,
+      required: false,
+      probe: undefined,
+      invariants: [],
+      dependsOn: [],
+      tags: [],
+      longCall: 6_000,
     })
+    expect(dependencySettings({}).circuit).toMatchObject({ warnRate: 0.1, recover: 'itself' })
   })
+
+  const run = (): void => undefined
 
   const clamped: [string, DependencyOptions, object][] = [
     ['a timeout of 100 lowers slowCall.atLeast', { timeout: 100 }, { circuit: { slowCall: { atLeast: 100 } } }],
@@ -276,6 +329,25 @@ describe('what is left out', () => {
       'freshFor above the default staleFor raises it',
       { stale: { freshFor: 1e9 } },
       { stale: { freshFor: 1e9, staleFor: 1e9 } },
+    ],
+    [
+      'a probe needs nothing but its run',
+      { probe: { run } },
+      { probe: { run, every: 5_000, timeout: 1_000, failures: 3, successes: 2 } },
+    ],
+    ['a short period lowers its timeout', { probe: { run, every: 300 } }, { probe: { every: 300, timeout: 300 } }],
+    [
+      'a long timeout raises its period',
+      { probe: { run, timeout: 9_000 } },
+      { probe: { every: 9_000, timeout: 9_000 } },
+    ],
+    ['a low failureRate lowers warnRate', { circuit: { failureRate: 0.1 } }, { circuit: { warnRate: 0.05 } }],
+    ['longCall is twice the timeout', { timeout: 100 }, { longCall: 200 }],
+    ['longCall never exceeds what a timer can hold', { timeout: TOO_LONG - 1 }, { longCall: TOO_LONG - 1 }],
+    [
+      'a name given twice counts once',
+      { dependsOn: ['a', 'b', 'a'], tags: ['x', 'x'] },
+      { dependsOn: ['a', 'b'], tags: ['x'] },
     ],
   ]
   test.each(clamped)('is clamped to what is given: %s', (_, given, settings) => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { createRegistry, type Registry } from '../src/index.js'
+import { createRegistry, type DependencyOptions, type Registry } from '../src/index.js'
 import { ManualClock, settle } from '../src/testing.js'
 import { watch } from './support/calls.js'
 import { gate } from './support/gate.js'
+import { probed } from './support/probed.js'
 
 interface Made {
   clock: ManualClock
@@ -99,6 +100,75 @@ describe('a process is not ready', () => {
     expect(registry.ready()).toMatchObject({ ready: false, leaving: true })
     await closing
     expect(registry.ready()).toMatchObject({ ready: false, leaving: true })
+  })
+})
+
+describe('a process whose required dependency has a probe', () => {
+  const made = (own: DependencyOptions = {}) => {
+    const feed = probed({ every: 5_000 }, { required: true, ...own })
+    const waits = (): boolean => feed.registry.ready().waitingFor.includes('feed')
+    return { feed, waits }
+  }
+
+  it('is ready when that has passed for the first time, which is soon', async () => {
+    const { feed, waits } = made()
+    expect(waits()).toBe(true)
+    await feed.clock.advance(500)
+    expect([waits(), feed.asked]).toEqual([false, [500]])
+    // Ready once, it is not asked again: from now on the mode decides.
+    feed.answer = 'fail'
+    await feed.clock.advance(6_000)
+    expect(waits()).toBe(false)
+    await feed.clock.advance(10_000)
+    expect([waits(), feed.dependency.mode]).toEqual([true, 'unavailable'])
+  })
+
+  it('is not ready while the first ones fail, before they flip anything and after', async () => {
+    const { feed, waits } = made()
+    feed.answer = 'fail'
+    await feed.clock.advance(500)
+    expect([waits(), feed.dependency.mode]).toEqual([true, 'available'])
+    await feed.clock.advance(10_000)
+    expect([waits(), feed.dependency.mode]).toEqual([true, 'unavailable'])
+    feed.answer = 'pass'
+    await feed.clock.advance(30_000)
+    expect([waits(), feed.dependency.mode]).toEqual([false, 'available'])
+  })
+
+  it('does not wait for a probe that can not tell', async () => {
+    const { feed, waits } = made()
+    feed.answer = 'notFound'
+    await feed.clock.advance(500)
+    expect(waits()).toBe(false)
+  })
+
+  it('does not wait for it where a call has succeeded, or an operator vouches for it, or rules are only watched', async () => {
+    for (const vouch of [
+      ({ feed }: ReturnType<typeof made>) => feed.succeed(),
+      ({ feed }: ReturnType<typeof made>) => {
+        feed.registry.setMode('feed', 'available', { reason: 'the monitor is broken' })
+      },
+      ({ feed }: ReturnType<typeof made>) => {
+        feed.registry.disable('feed')
+      },
+      ({ feed }: ReturnType<typeof made>) => {
+        feed.registry.configure('feed', { enforce: false })
+      },
+    ]) {
+      const one = made()
+      one.feed.answer = 'fail'
+      await one.feed.clock.advance(500)
+      expect(one.waits()).toBe(true)
+      await vouch(one)
+      expect(one.waits()).toBe(false)
+    }
+  })
+
+  it('waits for no probe of one that is not required, nor after its end', async () => {
+    const { feed, waits } = made({ required: false })
+    expect(waits()).toBe(false)
+    await feed.registry.close()
+    expect(feed.registry.ready().waitingFor).toEqual([])
   })
 })
 

@@ -24,7 +24,12 @@ export class Agenda {
 
   /** @param ms from now on */
   in(ms: number, run: () => void): Appointment {
-    const appointment: Appointment = { due: this.#clock.now() + ms, run }
+    return this.at(this.#clock.now() + ms, run)
+  }
+
+  /** @param due by the monotonic clock */
+  at(due: number, run: () => void): Appointment {
+    const appointment: Appointment = { due, run }
     this.#queue.push(appointment)
     this.#arm()
     return appointment
@@ -57,12 +62,16 @@ export class Agenda {
     this.#timer = undefined
     this.#armedFor = Infinity
     const now = this.#clock.now()
-    for (let next = this.#queue.peek(); next !== undefined && next.due <= now; next = this.#queue.peek()) {
-      this.#queue.pop()
-      const { run } = next
-      next.run = undefined
-      run?.()
+    try {
+      for (let next = this.#queue.peek(); next !== undefined && next.due <= now; next = this.#queue.peek()) {
+        this.#queue.pop()
+        const { run } = next
+        next.run = undefined
+        run?.()
+      }
+    } finally {
+      // Whatever one of them throws, the others must come.
+      this.#arm()
     }
-    this.#arm()
   }
 }

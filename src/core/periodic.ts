@@ -9,45 +9,40 @@ const JITTER = 0.1
  * What it does must bound itself and not reject.
  */
 export class Periodic {
+  /** Ms between the starts of two turns; another one holds from the next turn on. */
+  every: number
   readonly #background: Background
   readonly #work: () => Promise<void>
-  #every: number
   #next: Appointment | undefined
   #running = false
   #stopped = false
-  /** Asked for while it ran: when the next turn is due, ms from its end. */
+  /** Asked for while it ran: when the next turn is due. */
   #wanted: number | undefined
 
-  /**
-   * @param every ms between the starts of two turns
-   * @param first the first one comes somewhere within so many ms
-   */
+  /** @param first the first one comes somewhere within so many ms */
   constructor(background: Background, every: number, work: () => Promise<void>, first = every) {
     this.#background = background
-    this.#every = every
+    this.every = every
     this.#work = work
     this.again(first * background.clock.random())
   }
 
-  set every(ms: number) {
-    this.#every = ms
-    this.again(ms * this.#background.clock.random())
-  }
-
   /** The next turn comes in so many ms instead of at its usual time. */
   again(ms: number): void {
-    if (this.#stopped) return
-    if (this.#running) {
-      this.#wanted = ms
-      return
-    }
-    if (this.#next !== undefined) this.#background.agenda.cancel(this.#next)
-    this.#next = this.#background.agenda.in(ms, this.#turn)
+    const due = this.#background.clock.now() + ms
+    if (this.#running) this.#wanted = due
+    else this.#comeAt(due)
   }
 
   stop(): void {
     this.#stopped = true
     if (this.#next !== undefined) this.#background.agenda.cancel(this.#next)
+  }
+
+  #comeAt(due: number): void {
+    if (this.#stopped) return
+    if (this.#next !== undefined) this.#background.agenda.cancel(this.#next)
+    this.#next = this.#background.agenda.at(due, this.#turn)
   }
 
   readonly #turn = (): void => {
@@ -59,10 +54,9 @@ export class Periodic {
       const began = clock.now()
       await this.#work()
       this.#running = false
-      const usual = this.#every * (1 - JITTER + 2 * JITTER * clock.random()) - (clock.now() - began)
       const wanted = this.#wanted
       this.#wanted = undefined
-      this.again(Math.max(0, wanted ?? usual))
+      this.#comeAt(wanted ?? began + this.every * (1 - JITTER + 2 * JITTER * clock.random()))
     })
   }
 }

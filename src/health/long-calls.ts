@@ -9,13 +9,12 @@ import type { InFlight } from '../core/in-flight.js'
  * slots is seen while it does so. The list in flight is in the order of beginning, so one look at a time is enough.
  */
 export class LongCalls {
-  /** Ms. */
-  limit: number
   readonly #background: () => Background
   readonly #clock: Clock
   readonly #inFlight: InFlight<Attempt>
   readonly #tell: (attempt: Attempt, ranFor: number) => void
   readonly #told = new WeakSet<Attempt>()
+  #limit: number
   #next: Appointment | undefined
   #stopped = false
 
@@ -29,14 +28,22 @@ export class LongCalls {
     this.#background = background
     this.#clock = clock
     this.#inFlight = inFlight
-    this.limit = limit
+    this.#limit = limit
     this.#tell = tell
     inFlight.wake = this.#wake
   }
 
+  /** Another limit, ms, for what runs already too. */
+  set limit(ms: number) {
+    this.#limit = ms
+    if (this.#next === undefined) return
+    this.#background().agenda.cancel(this.#next)
+    this.#again(0)
+  }
+
   /** The first work after none: looked at when it may have become long. Until then it costs the others nothing. */
   readonly #wake = (): void => {
-    this.#again(this.limit)
+    this.#again(this.#limit)
   }
 
   stop(): void {
@@ -47,17 +54,23 @@ export class LongCalls {
 
   readonly #look = (): void => {
     const now = this.#clock.now()
+    const long: Attempt[] = []
+    this.#next = undefined
+    this.#inFlight.wake = this.#wake
     for (const attempt of this.#inFlight) {
       const ranFor = now - attempt.startedAt
-      if (ranFor < this.limit) {
-        this.#again(this.limit - ranFor)
-        return
+      if (ranFor < this.#limit) {
+        this.#inFlight.wake = undefined
+        this.#again(this.#limit - ranFor)
+        break
       }
-      if (this.#told.has(attempt)) continue
-      this.#told.add(attempt)
-      this.#tell(attempt, ranFor)
+      if (!this.#told.has(attempt)) long.push(attempt)
     }
-    this.#inFlight.wake = this.#wake
+    // At the end: what a listener begins must find everything in order.
+    for (const attempt of long) {
+      this.#told.add(attempt)
+      this.#tell(attempt, now - attempt.startedAt)
+    }
   }
 
   #again(ms: number): void {

@@ -12,11 +12,13 @@ import type { Warnings } from './warnings.js'
 export interface Watched {
   readonly name: string
   readonly clock: Clock
-  readonly required: boolean
+  readonly required: () => boolean
   /** Made when something first runs in it. */
   readonly background: () => Background
   readonly verdict: () => Obeying
   readonly warnings: Warnings
+  /** Whose the trial is may have changed. */
+  readonly changed: () => void
   /** Probes and traffic contradict each other. */
   readonly disagreed: (probes: 'passing' | 'failing') => void
   readonly report: (error: unknown) => void
@@ -40,7 +42,9 @@ export class Monitors implements Recovery {
   readonly #watched: Watched
   readonly #invariants: Invariants
   readonly #polled: InvariantState[]
-  readonly #polls: Periodic[]
+  /** Ends the readings that are going on. */
+  #ended: AbortController | undefined
+  #polls: Periodic[] = []
   /** What has been found broken and not been acknowledged, by name. */
   readonly #broken = new Map<string, { reason: string }>()
   readonly #unreadable = new Set<InvariantState>()
@@ -60,8 +64,12 @@ export class Monitors implements Recovery {
       },
     })
     this.#polled = invariants.map((definition) => this.#invariants.polled(definition, 'invariants'))
+  }
+
+  /** Begins to poll: not before all else of the dependency stands. */
+  begin(): void {
     this.#polls = this.#polled.map(
-      (state) => new Periodic(watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
+      (state) => new Periodic(this.#watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
     )
   }
 
@@ -81,8 +89,8 @@ export class Monitors implements Recovery {
       this.#probe.configure(settings)
       return
     }
-    const { background, verdict, warnings, clock, required } = this.#watched
-    this.#probe = new Probe(background(), settings, verdict(), required, {
+    const { background, verdict, required } = this.#watched
+    this.#probe = new Probe(background(), settings, verdict(), required(), {
       disagrees: () => {
         this.#disagree('failing')
       },
@@ -90,8 +98,7 @@ export class Monitors implements Recovery {
         this.#disagrees = undefined
       },
       ailing: (text) => {
-        if (text === undefined) warnings.clear('probe')
-        else warnings.raise('probe', text, clock.wall())
+        this.#ailing(text)
       },
     })
   }
@@ -144,26 +151,43 @@ export class Monitors implements Recovery {
     this.#probe?.closed()
   }
 
+  /** For good. What is being read is aborted, and decides nothing. */
   stop(): void {
     this.#probe?.stop()
     for (const poll of this.#polls) poll.stop()
+    this.#ended?.abort()
   }
 
   /** Never rejects. */
   async #poll(state: InvariantState): Promise<Proof> {
-    const { warnings, clock } = this.#watched
+    const { signal } = (this.#ended ??= new AbortController())
     try {
-      const finding = await state.poll()
-      this.#unreadable.delete(state)
-      if (this.#unreadable.size === 0) warnings.clear('invariant')
+      const finding = await state.poll(signal)
+      this.#readable(state, true)
       if (finding === 'holds') return 'holds'
       this.#violated(state.name, finding.violation)
       return 'broken'
     } catch {
-      this.#unreadable.add(state)
-      warnings.raise('invariant', `${state.name} could not be read`, clock.wall())
+      if (!signal.aborted) this.#readable(state, false)
       return 'unreadable'
     }
+  }
+
+  #readable(state: InvariantState, readable: boolean): void {
+    const { warnings, clock } = this.#watched
+    if (readable) this.#unreadable.delete(state)
+    else this.#unreadable.add(state)
+    const names = [...this.#unreadable].map(({ name }) => name)
+    if (names.length === 0) warnings.clear('invariant')
+    else warnings.raise('invariant', `${names.join(', ')} could not be read`, clock.wall())
+  }
+
+  #ailing(text: string | undefined): void {
+    const { warnings, clock, changed } = this.#watched
+    if (warnings.has('probe') === (text !== undefined)) return
+    if (text === undefined) warnings.clear('probe')
+    else warnings.raise('probe', text, clock.wall())
+    changed()
   }
 
   #violated(invariant: string, reason: string): void {

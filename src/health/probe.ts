@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { Background } from '../core/background.js'
 import { bound } from '../core/bound.js'
+import { backgroundClock, type Clock } from '../core/clock.js'
 import { isClientError, OptionError } from '../core/errors.js'
 import { count, duration, fn, group } from '../core/options.js'
 import { Periodic } from '../core/periodic.js'
@@ -18,7 +19,7 @@ export interface ProbeOptions {
    * `status`, when the check itself is at fault.
    */
   run: (context: { signal: AbortSignal }) => unknown
-  /** Ms from the start of one to the start of the next, give or take a tenth. Default 5,000. */
+  /** Ms from the start of one to the start of the next, give or take a tenth. Default 5,000, or `timeout` if that is more. */
   every?: number
   /** Ms after which one that hangs has failed. Default 1,000, or `every` if that is less. */
   timeout?: number
@@ -28,23 +29,29 @@ export interface ProbeOptions {
   successes?: number
 }
 
-/** @internal */
-export const probeSchema = group({
-  run: fn<ProbeOptions['run']>(),
+const run = fn<ProbeOptions['run']>()
+const numbers = {
   every: v.optional(duration),
   timeout: v.optional(duration),
   failures: v.optional(count),
   successes: v.optional(count),
-})
+}
+
+/** @internal */
+export const probeSchema = group({ run, ...numbers })
+
+/** @internal */
+export const probeChangesSchema = group({ run: v.optional(run), ...numbers })
 
 /** @internal The same, complete. */
 export type ProbeSettings = Required<ProbeOptions>
 
 /** @internal */
 export function probeSettings(given: v.InferOutput<typeof probeSchema>, path: string): ProbeSettings {
-  const { run, every = 5_000, failures = 3, successes = 2 } = given
+  const { run, failures = 3, successes = 2 } = given
   if (given.timeout !== undefined && given.every !== undefined && given.timeout > given.every)
     throw new OptionError(`${path}.timeout`, `${given.timeout} is more than every, ${given.every}`)
+  const every = given.every ?? Math.max(5_000, given.timeout ?? 0)
   return { run, every, timeout: given.timeout ?? Math.min(1_000, every), failures, successes }
 }
 
@@ -56,6 +63,8 @@ export interface Probed {
   probesPass(): void
   trialProbeFailed(): void
   readonly circuitState: 'closed' | 'open' | 'half-open'
+  /** Grows with every change of it. */
+  readonly generation: number
 }
 
 export interface ProbeReports {
@@ -72,16 +81,19 @@ export class Probe {
   vouched = false
   /** Its last answer; `undefined` before the first. */
   last: 'passed' | 'failed' | 'inconclusive' | undefined
-  readonly #background: Background
+  /** Nobody waits for an answer so much that the process must live for it. */
+  readonly #clock: Clock
   readonly #verdict: Probed
   readonly #reports: ProbeReports
   readonly #periodic: Periodic
   #settings: ProbeSettings
   #inARow = 0
+  #asking: AbortController | undefined
+  #stopped = false
 
   /** @param soon somebody waits for its first answer */
   constructor(background: Background, settings: ProbeSettings, verdict: Probed, soon: boolean, reports: ProbeReports) {
-    this.#background = background
+    this.#clock = backgroundClock(background.clock)
     this.#settings = settings
     this.#verdict = verdict
     this.#reports = reports
@@ -92,7 +104,10 @@ export class Probe {
   configure(settings: ProbeSettings): void {
     const { every } = this.#settings
     this.#settings = settings
-    if (settings.every !== every) this.#periodic.every = settings.every
+    if (settings.every === every) return
+    this.#periodic.every = settings.every
+    // While the circuit is open the next one is its trial, and due when it is due.
+    if (this.#verdict.circuitState !== 'open') this.#soon()
   }
 
   /** The circuit opened: the next probe is its trial. */
@@ -104,18 +119,27 @@ export class Probe {
   /** The circuit closed: whoever closed it, probing goes on as usual. */
   closed(): void {
     this.#inARow = 0
-    this.#periodic.again(this.#settings.every * this.#background.clock.random())
+    this.#soon()
   }
 
+  /** What is being asked is aborted, and its answer no longer counts. */
   stop(): void {
+    this.#stopped = true
     this.#periodic.stop()
+    this.#asking?.abort()
+  }
+
+  #soon(): void {
+    this.#periodic.again(this.#settings.every * this.#clock.random())
   }
 
   async #turn(): Promise<void> {
     const before = this.#verdict.circuitState
+    const { generation } = this.#verdict
     const answer = await this.#ask()
     // Something else has opened or closed the circuit meanwhile: an answer from before says nothing of now.
-    if (this.#verdict.circuitState !== before) return
+    const moved = this.#verdict.circuitState !== before || this.#verdict.generation !== generation
+    if (this.#stopped || moved) return
     this.#count(answer)
     if (answer === 'inconclusive') return
     if (before === 'half-open') this.#judgeTrial(answer)
@@ -130,9 +154,9 @@ export class Probe {
       this.#reports.ailing('the probe is inconclusive: the fault may be its own')
       return
     }
-    this.#reports.ailing(undefined)
     this.#inARow = this.last === answer ? this.#inARow + 1 : 1
     this.last = answer
+    this.#reports.ailing(undefined)
   }
 
   #judgeTrial(answer: 'passed' | 'failed'): void {
@@ -149,14 +173,18 @@ export class Probe {
   }
 
   async #ask(): Promise<'passed' | 'failed' | 'inconclusive'> {
-    const controller = new AbortController()
+    const controller = (this.#asking = new AbortController())
+    const { signal } = controller
+    const stopped = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
+    })
     const late = (): never => {
       throw new Error('late')
     }
     const { run, timeout } = this.#settings
     try {
-      const asked = Promise.resolve(run({ signal: controller.signal }))
-      const answer = await bound(this.#background.clock, asked, timeout, late)
+      const asked = (async () => await run({ signal }))()
+      const answer = await bound(this.#clock, Promise.race([asked, stopped]), timeout, late)
       return answer === INCONCLUSIVE ? 'inconclusive' : 'passed'
     } catch (error) {
       return isClientError(error) ? 'inconclusive' : 'failed'

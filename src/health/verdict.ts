@@ -183,7 +183,7 @@ export class Verdict implements Gate {
   }
 
   readmit(attempt: Attempt): UnavailableError | undefined {
-    if (attempt.trial || attempt.generation === -1) return undefined
+    if (attempt.trial) return undefined
     if (this.mode === 'unavailable') return this.refusal()
     // The circuit may have opened meanwhile, and somebody vouch for it, or nobody obey it.
     attempt.generation = this.#state.kind === 'closed' ? this.generation : -1

@@ -26,12 +26,12 @@ export class Warnings {
     return this.#standing.has(kind)
   }
 
-  /** One that stands already goes on as it was. */
+  /** One that stands already goes on, in other words if need be. */
   raise(kind: WarningKind, text: string, at: number): void {
-    if (this.#standing.has(kind)) return
-    const warning: Warning = Object.freeze({ warning: kind, text, since: at })
+    const standing = this.#standing.get(kind)
+    const warning: Warning = Object.freeze({ warning: kind, text, since: standing?.since ?? at })
     this.#standing.set(kind, warning)
-    this.#tell(warning, true)
+    if (standing === undefined) this.#tell(warning, true)
   }
 
   clear(kind: WarningKind): void {

@@ -94,3 +94,51 @@ describe('work in flight', () => {
     await expect(new InFlight<Work>().empty()).resolves.toBeUndefined()
   })
 })
+
+describe('work that is forgotten', () => {
+  it('is listed no more, and is waited for all the same', async () => {
+    const { inFlight, works, names } = list('a', 'b')
+    inFlight.forget(works[0]!)
+    expect([names(), inFlight.size, inFlight.forgotten]).toEqual([['b'], 1, 1])
+    const empty = watch(inFlight.empty())
+    inFlight.remove(works[1]!)
+    await settle()
+    expect([empty.state, inFlight.size, inFlight.forgotten]).toEqual(['pending', 0, 1])
+    inFlight.remove(works[0]!)
+    await settle()
+    expect([empty.state, inFlight.forgotten]).toEqual(['resolved', 0])
+  })
+
+  it('ends once', () => {
+    const { inFlight, works } = list('a', 'b')
+    for (const work of works) inFlight.forget(work)
+    inFlight.remove(works[0]!)
+    inFlight.remove(works[0]!)
+    inFlight.remove(new Work('other'))
+    expect([inFlight.size, inFlight.forgotten]).toEqual([0, 1])
+  })
+})
+
+describe('whoever wants to be woken', () => {
+  it('is told of the next that is added, once', () => {
+    const { inFlight } = list('a')
+    let woken = 0
+    inFlight.wake = () => woken++
+    inFlight.add(new Work('b'))
+    inFlight.add(new Work('c'))
+    expect(woken).toBe(1)
+  })
+
+  it('may ask again while being told', () => {
+    const { inFlight } = list()
+    let woken = 0
+    const wake = (): void => {
+      woken++
+      inFlight.wake = wake
+    }
+    inFlight.wake = wake
+    inFlight.add(new Work('a'))
+    inFlight.add(new Work('b'))
+    expect(woken).toBe(2)
+  })
+})

@@ -415,7 +415,9 @@ describe('what is said', () => {
   it('by a forced mode comes to nothing after the close, and leaves no timer', async () => {
     const { registry, dependency, clock } = rig()
     await dependency.close()
-    registry.setMode('feed', 'available', { reason: 'too late' })
+    expect(() => {
+      registry.setMode('feed', 'available', { reason: 'too late' })
+    }).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }) as Error)
     expect(dependency.mode).toBe('unavailable')
     expect(clock.pending()).toBe(0)
   })
