@@ -5,7 +5,7 @@ import { World, type How } from './model/world.js'
 
 // The same runs each time; another seed explores others.
 const seed = Number(process.env['SEED'] ?? 20_260_101)
-const numRuns = Number(process.env['RUNS'] ?? 100)
+const numRuns = Number(process.env['RUNS'] ?? 150)
 
 /** One thing that can happen, to the real registry and to the model. */
 class Step implements fc.AsyncCommand<Model, World> {
@@ -46,7 +46,7 @@ const nothing = fc.constant('')
 
 const steps = [
   step('call', fc.constantFrom<How>('ok', 'fail', 'fail', 'hang', 'stubborn'), (world, _, how) => world.call(how)),
-  step('fail three times', nothing, async (world) => {
+  step('fail until it trips', nothing, async (world) => {
     for (let i = 0; i < 3; i++) await world.call('fail')
   }),
   step('end', fc.tuple(which, fc.boolean()), (world, _, [n, ok]) => {
@@ -56,6 +56,9 @@ const steps = [
     world.leave(n)
   }),
   step('advance', fc.constantFrom(10, 100, 400, 500, 1_000, 2_000, 5_000, 12_000), (world, _, ms) => world.advance(ms)),
+  step('advance to the trial', nothing, async (world, model) => {
+    if (model.circuit.kind === 'open') await world.advance(10 * Math.ceil((model.circuit.until - model.now) / 10))
+  }),
   step('advance for long', fc.constantFrom(60_000, 310_000), (world, _, ms) => world.advance(ms)),
   step('step wall clock', fc.constantFrom(-3_600_000, 3_600_000), (world, _, ms) => {
     world.clock.stepWall(ms)
