@@ -31,6 +31,8 @@ export function causeOf(kind: CauseKind, reason: string, by?: string): Cause {
 export interface Signal {
   mode: Mode
   cause: Cause
+  /** It speaks only until somebody has looked whether it may fall silent. */
+  waived?: boolean
 }
 
 /** What each voice asks for at present; a voice that is silent is absent. */

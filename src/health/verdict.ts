@@ -461,17 +461,18 @@ export class Verdict implements Gate {
    */
   #silence(kind: Held, cause: Cause, proven?: 'proven'): void {
     const voices = this.#voices
-    if (voices.of(kind) === undefined) return
+    const signal = voices.of(kind)
+    if (signal === undefined || signal.waived === true) return
     const returns = voices.enforce && voices.mode === 'unavailable' && voices.isLast(kind)
     const proof = returns && proven === undefined ? this.#recovery.prove() : undefined
     if (proof === undefined) {
       this.#silent(kind, cause, 'holds')
       return
     }
-    const waiver = voices.waiver(kind, cause, 'its invariants are being read')
+    const waived = voices.waive(kind, cause, 'its invariants are being read')
     this.#settle(cause)
     void proof.then((result) => {
-      if (voices.of(kind) === waiver) this.#silent(kind, cause, result)
+      if (voices.of(kind) === waived) this.#silent(kind, cause, result)
     })
   }
 

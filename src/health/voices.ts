@@ -35,8 +35,9 @@ export class Voices {
   }
 
   /** It still speaks, but only until somebody has looked whether it may fall silent. */
-  waiver(kind: CauseKind, { reason, by }: Cause, why: string): Signal {
-    return (this.#signals[kind] = { mode: 'unavailable', cause: causeOf(kind, `${reason}; ${why}`, by) })
+  waive(kind: CauseKind, { reason, by }: Cause, why: string): Signal {
+    const cause = causeOf(kind, `${reason}; ${why}`, by)
+    return (this.#signals[kind] = { mode: 'unavailable', cause, waived: true })
   }
 
   silence(kind: CauseKind): void {
