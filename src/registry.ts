@@ -234,6 +234,11 @@ export class Registry {
     }))
   }
 
+  /** @internal Something of the caller's that was run for him threw: for whoever listens to `error`. */
+  report(error: unknown, event: string): void {
+    this.#events.emit('error', { error, event })
+  }
+
   /** Only while somebody listens does a call tell of its end. */
   #watchCalls(): void {
     const { ended } = this.#watch
@@ -291,7 +296,7 @@ export class Registry {
       },
       drained: (reason, by) => {
         const dependency = this.#dependencies.get(name)!
-        if (reason === undefined) this.#control.note(dependency, 'release', 'released')
+        if (reason === undefined) this.#control.note(dependency, 'release', 'released', by)
         else this.#control.note(dependency, 'drain', reason, by)
       },
       leaked: (attempt) => {

@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Visit } from './visit.js'
+
+/** What is told of the end: with an error when the client left before it had its answer. */
+interface Watching {
+  close(gone: Error | undefined): void
+}
 
 /** A connection carries its open visits: pipelined requests share one listener. */
 const VISITS = Symbol('cofferdam.visits')
 
 interface Connection {
-  [VISITS]?: Set<Visit>
+  [VISITS]?: Set<Watching>
 }
 
 class ClientGone extends Error {
@@ -21,7 +25,7 @@ class ClientGone extends Error {
  * Tells a visit when its response is closed. Listens to the response *and* its socket: on Node 20 a pipelined request
  * behind another gets no `close` of its own.
  */
-export function watchClose(visit: Visit, request: IncomingMessage, response: ServerResponse): void {
+export function watchClose(visit: Watching, request: IncomingMessage, response: ServerResponse): void {
   const { socket } = request
   const connection = socket as Connection
   response.once('close', () => {
@@ -31,7 +35,7 @@ export function watchClose(visit: Visit, request: IncomingMessage, response: Ser
   // Each response closes with its own stream there, while what is kept on the socket is shared by the whole session.
   if (request.httpVersionMajor > 1) return
   if (connection[VISITS] === undefined) {
-    const visits = (connection[VISITS] = new Set<Visit>())
+    const visits = (connection[VISITS] = new Set<Watching>())
     socket.once('close', () => {
       for (const open of visits) open.close(new ClientGone())
     })
