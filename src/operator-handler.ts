@@ -57,7 +57,8 @@ export interface OperatorExchange<Request> {
   readonly own: string
   /** The stream if it was not read yet, or what a parser made of it. */
   readonly body: unknown
-  readonly send: (answer: OperatorAnswer) => void
+  /** @returns whether it is the answer: somebody else may have given one */
+  readonly send: (answer: OperatorAnswer) => boolean
 }
 
 /** What becomes known of a request while it is looked at. */
@@ -114,13 +115,16 @@ export class OperatorHandler<Request> {
       raw,
       response,
     )
+    if (response.closed) left.abort()
     const known: Known = {}
     const answer = await this.#answer(exchange, left.signal, known)
-    if (response.headersSent || response.closed) left.abort()
-    if (known.action !== undefined || answer.status === 403) this.#audit(known, answer, left.signal.aborted)
-    if (left.signal.aborted) return
-    sent = true
-    send(answer)
+    try {
+      sent = !left.signal.aborted && send(answer)
+    } catch (error) {
+      this.#registry.report(error, 'operator')
+    }
+    if (!sent) left.abort()
+    if (known.action !== undefined || answer.status === 403) this.#audit(known, answer, !sent)
   }
 
   /** Lets go of the drains that are held, and of timers. */

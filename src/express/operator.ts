@@ -13,7 +13,9 @@ export function exchangeOf(request: Request, response: Response): OperatorExchan
     // Without a parser, and on Express 4 with one for other types too, it is still to be read.
     body: request.readableDidRead ? (request.body as unknown) : request,
     send: ({ status, headers, body }) => {
+      if (response.headersSent) return false
       response.status(status).set(headers).json(body)
+      return true
     },
   }
 }

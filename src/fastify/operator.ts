@@ -27,7 +27,11 @@ export function serveOperators(app: FastifyInstance, prefix: string, handler: Op
           response: reply.raw,
           own: `${request.protocol}://${request.host}`,
           body: request.body,
-          send: ({ status, headers, body }) => void reply.code(status).headers(headers).send(body),
+          send: ({ status, headers, body }) => {
+            if (reply.sent) return false
+            void reply.code(status).headers(headers).send(body)
+            return true
+          },
         })
       })
       done()

@@ -13,6 +13,8 @@ export interface StationOptions {
   deadline?: number
   /** What the guard is given; `request` is any framework's. */
   operator: OperatorOptions<unknown>
+  /** Hears of each request before the handler does, and may answer in its place. */
+  meanwhile?: (answer: () => void) => void
   /** Proxies are believed. */
   trust?: boolean
 }
@@ -31,11 +33,16 @@ export function expressStation(major: keyof typeof majors, parsers: 'none' | 'js
   return {
     name: `${major}, ${parsers === 'none' ? 'no body parser' : `a parser of ${parsers} before`}`,
     reads: parsers !== 'json',
-    start: ({ operator, trust = false, ...options }) => {
+    start: ({ operator, meanwhile, trust = false, ...options }) => {
       const app = express()
       app.set('trust proxy', trust)
       const guard = expressGuard<string>(options)
       app.use(guard)
+      if (meanwhile !== undefined)
+        app.use((_request, response, next) => {
+          meanwhile(() => void response.status(503).json({ theirs: true }))
+          next()
+        })
       if (parsers === 'json') app.use(express.json({ limit: '2mb' }))
       if (parsers === 'form') app.use(express.urlencoded({ extended: false }))
       app.use('/ops', guard.operator(operator))
@@ -50,8 +57,13 @@ export function expressStation(major: keyof typeof majors, parsers: 'none' | 'js
 export const fastifyStation: Station = {
   name: 'Fastify 5',
   reads: true,
-  start: async ({ operator, trust = false, ...options }) => {
+  start: async ({ operator, meanwhile, trust = false, ...options }) => {
     const app: FastifyInstance = fastify({ forceCloseConnections: true, trustProxy: trust })
+    if (meanwhile !== undefined)
+      app.addHook('onRequest', (_request, reply, next) => {
+        meanwhile(() => void reply.code(503).send({ theirs: true }))
+        next()
+      })
     app.register(fastifyGuard, { ...options, operator: { prefix: '/ops', ...operator } })
     return listen(app)
   },

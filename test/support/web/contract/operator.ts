@@ -539,6 +539,21 @@ export function operatorContract(station: Station): void {
       expect(registry.get('feed')!.mode).toBe('available')
     })
 
+    it('is given up when somebody else answers in its place', async () => {
+      let answerInstead!: () => void
+      const made = await post(station, { meanwhile: (answer) => (answerInstead = answer) })
+      const { work, site, registry, audit } = made
+      const running = work()
+      const asking = ask(site, '/ops', { body })
+      await until(() => registry.get('feed')!.mode === 'unavailable', 'it is drained')
+      answerInstead()
+      running.open()
+      expect(await asking.answer).toMatchObject({ status: 503, text: '{"theirs":true}' })
+      await until(() => audit.length > 0, 'it is audited')
+      expect(audit.at(-1)).not.toHaveProperty('status')
+      expect(registry.get('feed')!.mode).toBe('available')
+    })
+
     it('ends with the app, and leaves no timer', async () => {
       const { act, site, registry, clock } = await post(station)
       await act(body)
