@@ -5,7 +5,7 @@ import { count, countOrZero, duration, flag, group, named, parse, text } from '.
 import type { Share } from './core/slots.js'
 import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
-import { polledSchema, type Invariant } from './health/invariant.js'
+import { polledSchema, type Invariant } from './health/invariant-definition.js'
 import { probeSchema, probeSettings, type ProbeOptions, type ProbeSettings } from './health/probe.js'
 import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { StoreOptions } from './policies/cache/store.js'

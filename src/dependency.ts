@@ -19,7 +19,7 @@ import type { DependencySettings } from './dependency-options.js'
 import { drainOptions, Drains, type Drainable, type Drained, type DrainOptions } from './drain.js'
 import type { Flapping, VerdictListener } from './health/followers.js'
 import { healthOf, type Health } from './health/health.js'
-import type { InBandInvariant } from './health/invariant.js'
+import type { InBandInvariant } from './health/invariant-definition.js'
 import { LongCalls } from './health/long-calls.js'
 import { OpossumMirror } from './health/mirror.js'
 import { Monitors, type Acknowledged, type Watched } from './health/monitors.js'
@@ -457,7 +457,7 @@ export class Dependency implements Gated {
           const value = await operation(context, ...args)
           result = { value }
           return value
-        })
+        }, context)
       } catch (error) {
         if (this.#settings.enforce || result === undefined) throw error
         return result.value

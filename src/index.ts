@@ -27,19 +27,19 @@ export type { BulkheadOptions, ClassOptions, DependencyOptions } from './depende
 export type { CircuitOptions, IsFailure } from './health/circuit-options.js'
 export type { Health } from './health/health.js'
 export type { HistoryEntry, HistoryKind } from './health/history.js'
-export {
-  drift,
-  identity,
-  invariant,
-  monotonic,
-  type InBandInvariant,
-  type InBandOptions,
-  type Invariant,
-  type InvariantOptions,
-  type Read,
-  type RememberingOptions,
-} from './health/invariant.js'
+export { drift } from './health/drift.js'
+export { identity } from './health/identity.js'
+export { invariant } from './health/invariant.js'
+export type {
+  InBandInvariant,
+  InBandOptions,
+  Invariant,
+  InvariantOptions,
+  Read,
+  RememberingOptions,
+} from './health/invariant-definition.js'
 export type { InvariantStore } from './health/invariant-store.js'
+export { monotonic } from './health/monotonic.js'
 export type { Percentiles } from './health/latency.js'
 export type { Acknowledged } from './health/monitors.js'
 export { INCONCLUSIVE, type ProbeOptions } from './health/probe.js'

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
+import type { Detachment } from './core/call.js'
 import { OptionError } from './core/errors.js'
 import { duration, flag, group, parse, text } from './core/options.js'
-import { inBandSchema, type InBandInvariant } from './health/invariant.js'
+import { inBandSchema, type InBandInvariant } from './health/invariant-definition.js'
 import { cacheEntries, cacheSettings, type CacheOptions, type CacheSettings } from './policies/cache/cache-options.js'
 import { alternatives, fallbackSchema, type Alternative, type AnyAlternative } from './policies/fallback.js'
 
@@ -34,9 +35,12 @@ export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A
   invariant?: InBandInvariant<R>
   /** `false`: batch work whose attempts must not judge the dependency. Default true. */
   counts?: boolean
-  /** `false`: running it twice does harm, so by default it is `detached`. Default true. */
+  /** `false`: running it twice does harm, so once begun it goes on, as if `detached`. Default true. */
   idempotent?: boolean
-  /** The work goes on when its caller leaves, or the request's client. Default: when it isn't `idempotent`. */
+  /**
+   * `true`: the work goes on when its caller leaves, or the request's client, and begins even then: what undoes a
+   * half-done change is called just then. Default: it goes on, and doesn't begin, when it isn't `idempotent`.
+   */
   detached?: boolean
   /** Shown by `inFlight()`; a call's own label goes before it. */
   label?: string
@@ -53,7 +57,7 @@ export interface OperationSettings {
   fallback: readonly AnyAlternative[] | undefined
   invariant: InBandInvariant<never> | undefined
   counts: boolean
-  detached: boolean
+  detached: Detachment
   label: string | undefined
   timeout: number | undefined
   total: number | undefined
@@ -73,9 +77,14 @@ export function operationSettings(
     fallback: given.fallback === undefined ? undefined : alternatives(given.fallback),
     invariant: given.invariant,
     counts: given.counts ?? true,
-    detached: given.detached ?? given.idempotent === false,
+    detached: detachment(given.detached, given.idempotent),
     label: given.label,
     timeout: given.timeout,
     total: given.total,
   }
+}
+
+function detachment(detached: boolean | undefined, idempotent: boolean | undefined): Detachment {
+  if (detached === undefined) return idempotent === false ? 'once begun' : 'never'
+  return detached ? 'always' : 'never'
 }

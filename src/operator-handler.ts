@@ -4,13 +4,13 @@ import { bound } from './core/bound.js'
 import { OptionError } from './core/errors.js'
 import { fn, group, parse, text } from './core/options.js'
 import { Asked, type OperatorAction, type OperatorTarget } from './operator/actions.js'
+import { Departure } from './operator/departure.js'
 import { Leases, type LeaseEnd } from './operator/leases.js'
 import { readBody } from './operator/read-body.js'
 import { Refused, refusalBody, type OperatorAnswer } from './operator/refused.js'
 import { isForeign, isLoopback } from './operator/same-origin.js'
 import type { Registry } from './registry.js'
 import type { Budgets } from './request/budgets.js'
-import { watchClose } from './request/watch-close.js'
 
 /** How long `authorize` may take, ms. */
 const PATIENCE = 10_000
@@ -103,27 +103,15 @@ export class OperatorHandler<Request> {
   /** Never rejects. Sends nothing when somebody else has, or when the client has gone. */
   async handle(exchange: OperatorExchange<Request>): Promise<void> {
     const { raw, response, send } = exchange
-    const left = new AbortController()
-    let sent = false
-    watchClose(
-      {
-        close: (gone) => {
-          // An answer of somebody else's, such as the deadline's, has told him nothing of ours.
-          if (gone !== undefined || !sent) left.abort(gone)
-        },
-      },
-      raw,
-      response,
-    )
-    if (response.closed) left.abort()
+    const departure = new Departure(raw, response)
     const known: Known = {}
-    const answer = await this.#answer(exchange, left.signal, known)
+    const answer = await this.#answer(exchange, departure.signal, known)
+    let sent = false
     try {
-      sent = !left.signal.aborted && send(answer)
+      sent = departure.answer(() => send(answer))
     } catch (error) {
       this.#registry.report(error, 'operator')
     }
-    if (!sent) left.abort()
     if (known.action !== undefined || answer.status === 403) this.#audit(known, answer, !sent)
   }
 

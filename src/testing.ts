@@ -124,7 +124,7 @@ export class ManualClock implements Clock {
   }
 
   async #poll(): Promise<void> {
-    for (const fire of this.#polls.splice(0)) {
+    for (let fire = this.#polls.shift(); fire !== undefined; fire = this.#polls.shift()) {
       fire()
       await settle()
     }

@@ -9,7 +9,6 @@ import {
   type NotifyEvents,
   type NotifyOptions,
   type NotifySource,
-  type RegistryEvents,
   type Send,
 } from '../src/index.js'
 import { ManualClock, settle } from '../src/testing.js'
@@ -750,16 +749,11 @@ describe('options', () => {
 })
 
 it('takes a registry', async () => {
-  type Grown = RegistryEvents & Pick<NotifyEvents, 'flapping' | 'warning'>
-  interface GrownRegistry {
-    readonly clock: ManualClock
-    on<Name extends keyof Grown>(event: Name, listener: (payload: Grown[Name]) => unknown): () => void
-  }
   const clock = new ManualClock()
   const registry = createRegistry({ clock })
   const feed = registry.dependency('feed', { circuit: { consecutiveFailures: 2 } })
   const kinds: string[] = []
-  const alerts = notify(registry as unknown as GrownRegistry, ({ kind }) => kinds.push(kind))
+  const alerts = notify(registry, ({ kind }) => kinds.push(kind))
   const broken = (): Promise<never> => Promise.reject(new Error('refused'))
   for (let i = 0; i < 2; i++) await feed.run(broken).catch(() => undefined)
   await settle()

@@ -71,6 +71,12 @@ export interface Life {
   isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
 }
 
+/**
+ * Whether the work goes on when its caller leaves: never; once it has begun; or `always`, when it also begins after its
+ * request is over.
+ */
+export type Detachment = 'never' | 'once begun' | 'always'
+
 type Answering = Required<Pick<Recoverer, 'answer'>>
 type Keeping = Required<Pick<Recoverer, 'settle'>>
 
@@ -95,7 +101,7 @@ export interface Pipeline {
   /** Whether its attempts judge the dependency. */
   readonly counts: boolean
   /** The work goes on when its caller leaves. */
-  readonly detached: boolean
+  readonly detached: Detachment
   readonly life: Life
   /** What a policy threw where nobody could be told. */
   readonly report: (error: unknown) => void
@@ -121,10 +127,12 @@ export class Call implements Listed<Call> {
   readonly deadline: number
   /** The class of route that it belongs to. */
   readonly class: string | undefined
-  /** The request in whose course it is made. */
+  /** The request in whose course it is made, or what the library has put in its place. */
   readonly around: Ambient | undefined
   /** Recoverers before this index stay out of it (a flight that several callers share recovers for none of them). */
   readonly outermost: number
+  /** Whether the request's own timer will say when its time is over. */
+  readonly timedByRequest: boolean
   /** Whether a caller made it; the library itself makes those that several callers share, or that outlive theirs. */
   readonly own: boolean
   attempts = 0
@@ -146,6 +154,8 @@ export class Call implements Listed<Call> {
   sequence = 0
   /** Told when the caller leaves while something other than an attempt is being waited for. */
   onLeave: ((reason: unknown) => void) | undefined = undefined
+  /** Told at the deadline of the request in the same case. */
+  onOverdue: ((error: DeadlineError) => void) | undefined = undefined
   private resolver: ((value: unknown) => void) | undefined = undefined
   private rejecter: ((reason: unknown) => void) | undefined = undefined
   private abortListener: (() => void) | undefined = undefined
@@ -153,28 +163,29 @@ export class Call implements Listed<Call> {
   older: Call | undefined = undefined
   newer: Call | undefined = undefined
 
-  /** @param outermost given for a call that the library makes: under nobody's deadline, signal or request */
+  /** @param outermost given for a call that the library makes: apart from the request, under nobody's deadline or signal */
   constructor(pipeline: Pipeline, args: readonly unknown[], options: CallOptions | undefined, outermost?: number) {
     this.pipeline = pipeline
     this.args = args
     this.options = options
     this.own = outermost === undefined
     this.outermost = outermost ?? 0
-    const around = (this.around = outermost === undefined ? ambient.read() : undefined)
+    const around = (this.around = outermost === undefined ? ambient.read() : ambient.read()?.apart())
     this.class = options?.class ?? around?.class
     const now = (this.began = pipeline.clock.now())
-    const deadline = options === undefined ? now + totalOf(pipeline) : deadlineOf(pipeline, options, now)
+    const deadline = deadlineOf(pipeline, options, now)
     this.deadline = around === undefined ? deadline : Math.min(deadline, around.deadline)
+    this.timedByRequest = around !== undefined && this.deadline === around.deadline
   }
 
   /** Time left for the whole call, ms. */
   remaining(now: number): number {
-    return this.deadline - now
+    return (this.around === undefined ? this.deadline : Math.min(this.deadline, this.around.deadline)) - now
   }
 
-  /** Whether the request's own timer will say when its time is over. */
-  get timedByRequest(): boolean {
-    return this.around !== undefined && this.deadline === this.around.deadline
+  /** Whether too little time is left to start anything. */
+  tooLate(now: number): boolean {
+    return this.remaining(now) <= (this.around?.floor ?? 0)
   }
 
   /** Makes the caller's promise; `onDeparture` runs when the caller leaves. */
@@ -247,12 +258,10 @@ export class Call implements Listed<Call> {
   }
 }
 
-function deadlineOf(pipeline: Pipeline, options: CallOptions, now: number): number {
-  const total = now + (options.total ?? totalOf(pipeline))
-  if (options.deadline === undefined) return total
-  return Math.min(total, now + Number(options.deadline) - pipeline.clock.wall())
-}
-
-function totalOf({ total, life }: Pipeline): number {
-  return total ?? life.total
+/** What the call itself asks for, whatever its request says. */
+export function deadlineOf(pipeline: Pipeline, options: CallOptions | undefined, now: number): number {
+  const { total: own, life, clock } = pipeline
+  const total = now + (options?.total ?? own ?? life.total)
+  if (options?.deadline === undefined) return total
+  return Math.min(total, now + Number(options.deadline) - clock.wall())
 }

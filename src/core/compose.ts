@@ -85,7 +85,7 @@ export function compose(
         patience: undefined,
         inFlight: new InFlight<Attempt>(),
         counts: true,
-        detached: false,
+        detached: 'never',
         label: undefined,
         life: {
           closed: undefined,

@@ -1,6 +1,11 @@
+import { inside } from './ambient.js'
+
 /**
  * Typed events. A listener runs after the state has changed and can't hurt whoever emitted:
  * what it throws or rejects with goes to `onError`, nowhere else.
+ *
+ * It runs in the course of no request: an alert that it sends is not called off because the client went whose call
+ * happened to tell of it.
  */
 export class Events<Map extends object> {
   readonly #listeners: { [Name in keyof Map]?: Set<(payload: Map[Name]) => unknown> } = {}
@@ -31,18 +36,22 @@ export class Events<Map extends object> {
     const listeners = this.#listeners[name]
     if (listeners === undefined) return
     Object.freeze(payload)
-    for (const listener of [...listeners]) {
-      try {
-        const result = listener(payload)
-        if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error, name))
-      } catch (error) {
-        this.#failed(error, name)
-      }
-    }
+    inside(undefined, () => {
+      for (const listener of [...listeners]) this.#tell(listener, payload, name)
+    })
   }
 
   removeAll(): void {
     for (const name of Object.keys(this.#listeners) as (keyof Map)[]) this.#listeners[name]?.clear()
+  }
+
+  #tell<Name extends keyof Map>(listener: (payload: Map[Name]) => unknown, payload: Map[Name], name: Name): void {
+    try {
+      const result = listener(payload)
+      if (result instanceof Promise) result.catch((error: unknown) => this.#failed(error, name))
+    } catch (error) {
+      this.#failed(error, name)
+    }
   }
 
   #failed(error: unknown, name: keyof Map): void {

@@ -1,3 +1,4 @@
+import { inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call } from './call.js'
 import { FailedValueError, isClientError, type CofferdamError } from './errors.js'
@@ -51,7 +52,7 @@ export function tryOnce(call: Call, now = call.pipeline.clock.now()): void {
     return
   }
   const attempt = (call.attempt = new Attempt(call, now))
-  if (call.deadline - now <= (call.around?.floor ?? 0)) {
+  if (call.tooLate(now)) {
     attempt.phase = 'done'
     recover(call, call.deadlineError())
   } else if (call.pipeline.life.bypassed) run(attempt)
@@ -247,22 +248,30 @@ function tellOne(attempt: Attempt, index: number, why: Departure): void {
 /** The attempt's time is over. */
 export function expire(attempt: Attempt, why: Departure, error: CofferdamError): void {
   if (attempt.phase === 'done' || attempt.phase === 'abandoned') return
-  abandon(attempt, why, error)
-  recover(attempt.call, error)
+  const { call } = attempt
+  inside(call.around, () => {
+    abandon(attempt, why, error)
+    recover(call, error)
+  })
 }
 
 /** The caller leaves, or is sent away: nothing is served in place of the value. */
 export function leave(call: Call, reason: unknown): void {
   if (call.done) return
-  if (call.attempt !== undefined) abandon(call.attempt, 'aborted', reason)
-  call.onLeave?.(reason)
-  call.fail(reason)
+  inside(call.around, () => {
+    if (call.attempt !== undefined) abandon(call.attempt, 'aborted', reason)
+    call.onLeave?.(reason)
+    call.fail(reason)
+  })
 }
 
 /** The time of the request is over in whose course the call was made. */
 export function overdue(call: Call): void {
+  if (call.done || !call.timedByRequest) return
   const { attempt } = call
-  if (!call.done && attempt !== undefined && call.timedByRequest) expire(attempt, 'cut', call.deadlineError())
+  const error = call.deadlineError()
+  call.onOverdue?.(error)
+  if (attempt !== undefined) expire(attempt, 'cut', error)
 }
 
 /** Asks the recoverers, innermost first, for something to serve; without any the error is the answer. */

@@ -87,7 +87,7 @@ export function wrapped<A extends unknown[], R>(pipeline: Pipeline, cache: Opera
 }
 
 function caller<A extends unknown[], R>(pipeline: Pipeline, options: CallOptions | undefined): Caller<A, R> {
-  const start = pipeline.detached ? beginDetached : begin
+  const start = pipeline.detached === 'never' ? begin : beginDetached
   const plain = (...args: A): Promise<R> => start(new Call(pipeline, args, options)) as Promise<R>
   const outcome = async (...args: A): Promise<CallOutcome<R>> => {
     const call = new Call(pipeline, args, options)

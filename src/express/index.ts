@@ -38,7 +38,7 @@ export interface BudgetMiddleware extends RequestHandler {
 export interface ExpressGuard<Name extends string> extends RequestHandler {
   /**
    * A slot for each request, of a class or of the route's own. Put it after the body parser: slow uploads would hold slots.
-   * @throws OptionError (`ERR_OPTION`) for a name that is no budget's
+   * @throws OptionError (`ERR_OPTION`) for a name that is no budget's, or a wait as long as the deadline
    */
   budget(budget: Name | { slots: number; queue?: number; maxWait?: number }): BudgetMiddleware
   /**
@@ -56,7 +56,10 @@ export interface ExpressGuard<Name extends string> extends RequestHandler {
    * @throws OptionError (`ERR_OPTION`), also without `authorize` unless `NODE_ENV` is `development`
    */
   operator(options?: OperatorOptions<Request>): RequestHandler
-  /** For after the server's own `close()`: lets go of timers. Without it one for each deadline runs out by itself, and keeps no process alive. */
+  /**
+   * For after the server's own `close()`: lets go of timers. Without it one for each deadline runs out by itself, and keeps
+   * no process alive. Registry and budgets are closed by whoever made them: other apps may share them.
+   */
   close(): void
 }
 
@@ -150,7 +153,8 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
 
   return Object.assign(mountable(enter), {
     budget(budget: Name | { slots: number; queue?: number; maxWait?: number }): BudgetMiddleware {
-      const name = typeof budget === 'object' ? inbound.ownBudget(budget) : inbound.checkBudget(budget, 'budget')
+      const name =
+        typeof budget === 'object' ? inbound.ownBudget(budget, 'budget') : inbound.checkBudget(budget, 'budget')
       const middleware: RequestHandler = (_request, response, next) => {
         take(name, response, next, () => next())
       }

@@ -72,6 +72,15 @@ declare module 'fastify' {
   }
 }
 
+/** The route of readiness takes no slot: a load balancer would send a process that is merely busy no more requests at all. */
+const READINESS = Symbol('cofferdam.readiness')
+
+interface RouteConfig {
+  budget?: unknown
+  requires?: unknown
+  deadline?: unknown
+}
+
 type RouteGuard = { budget: string | undefined; requires: readonly string[] }
 
 function install(app: FastifyInstance, options: FastifyGuardOptions): void {
@@ -80,6 +89,8 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   const inbound = new Inbound<string>(registry, { registry, ...given }, 'cofferdam')
   const production = process.env.NODE_ENV === 'production'
   const guards = new WeakMap<object, RouteGuard>()
+  /** Fastify copies a route's config, and adds others to it: its HEAD, and in a prefix its url with a slash. They have one budget. */
+  const owns = new WeakMap<object, Map<string, string>>()
 
   /** An error of ours as the client may see it; the reply has its header already, whatever handler comes next. */
   const told = (error: unknown, reply: FastifyReply): unknown => {
@@ -90,7 +101,17 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
     return Object.assign(new Error(refusal.message, { cause: error }), { statusCode: refusal.status })
   }
 
-  const guardOf = (config: { budget?: unknown; requires?: unknown; deadline?: unknown }, path: string): RouteGuard => {
+  const ownBudget = (budget: OwnBudget, url: string, path: string, deadline: number | undefined): string => {
+    const route = url.replace(/\/$/, '')
+    let names = owns.get(budget)
+    if (names === undefined) owns.set(budget, (names = new Map<string, string>()))
+    let name = names.get(route)
+    if (name === undefined) names.set(route, (name = inbound.ownBudget(budget, path, deadline)))
+    return name
+  }
+
+  const guardOf = (config: RouteConfig, url: string, path = url): RouteGuard => {
+    if (READINESS in config) return { budget: undefined, requires: [] }
     const { budget, requires = [], deadline } = config
     if (deadline !== undefined) inbound.checkDeadline(deadline as number, `${path}.deadline`)
     if (!Array.isArray(requires)) throw new OptionError(`${path}.requires`, 'must be an array of names')
@@ -99,27 +120,26 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
         throw new OptionError(`${path}.requires`, `"${name}" is no dependency of the registry`)
     if (budget === undefined) return { budget: inbound.budgets?.otherwise, requires: requires as string[] }
     const own = typeof budget === 'object' && budget !== null
-    const name = own ? inbound.ownBudget(budget as OwnBudget) : inbound.checkBudget(budget, `${path}.budget`)
+    const name = own
+      ? ownBudget(budget as OwnBudget, url, `${path}.budget`, deadline as number | undefined)
+      : inbound.checkBudget(budget, `${path}.budget`)
     return { budget: name, requires: requires as string[] }
   }
 
-  /** Routes that were declared before the plugin was loaded are met at their first request. */
-  const guardFor = (request: FastifyRequest): RouteGuard => {
-    const { config, url = request.url } = request.routeOptions
+  /** Each at its first request, since routes that were declared before the plugin was loaded are met only then. */
+  const guardFor = (request: FastifyRequest, { config, url = request.url }: Route): RouteGuard => {
     let guard = guards.get(config)
-    if (guard === undefined) guards.set(config, (guard = guardOf(config, `${request.method} ${url}`)))
+    if (guard === undefined) guards.set(config, (guard = guardOf(config, url, `${request.method} ${url}`)))
     return guard
   }
 
   app.decorate('cofferdam', registry)
   app.decorateRequest('health')
-  app.decorateRequest(VISIT as unknown as string)
+  for (const carried of [VISIT, ROUTE]) app.decorateRequest(carried as unknown as string)
   if (!app.hasReplyDecorator('locals')) app.decorateReply('locals', undefined)
 
   app.addHook('onRoute', (route: RouteOptions) => {
-    const { config = {}, url } = route
-    route.config = config
-    if (!guards.has(config)) guards.set(config, guardOf(config, url))
+    guardOf(route.config ?? {}, route.url)
     route.handler = followed(route.handler, told)
   })
 
@@ -132,12 +152,16 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
     request.health = production ? health : strictSnapshot(health)
     const locals = reply as unknown as { locals?: object }
     locals.locals = { ...locals.locals, health: request.health }
-    if (isOperators(request)) {
+    // A getter that makes a new object each time.
+    const route = request.routeOptions
+    if (isOperators(route)) {
       next()
       return
     }
-    const visit = inbound.enter(request.headers, late, request.routeOptions.config.deadline)
-    ;(request as Carrier)[VISIT] = visit
+    const visit = inbound.enter(request.headers, late, route.config.deadline)
+    const carrier = request as Carrier
+    carrier[VISIT] = visit
+    carrier[ROUTE] = route
     watchClose(visit, request.raw, reply.raw)
     if (request.headers.upgrade !== undefined) releaseAtHijack(visit, reply)
     if (request.raw.httpVersionMajor > 1) settleOnceClosed(reply)
@@ -151,7 +175,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
       next()
       return
     }
-    const { budget, requires } = guardFor(request)
+    const { budget, requires } = guardFor(request, (request as Carrier)[ROUTE]!)
     const missing = requires.find((name) => !request.health[name]!.available)
     const decide = (refused: Error | undefined): void => {
       // The body parser may have left the scope, so it is entered again.
@@ -177,7 +201,7 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
     serveOperators(app, prefix, new OperatorHandler<FastifyRequest>(registry, inbound.budgets, rest, 'operator'))
   }
   if (ready !== undefined)
-    app.get(ready, { config: {} }, (_request, reply) => {
+    app.get(ready, { config: { [READINESS]: true } as object }, (_request, reply) => {
       const readiness = registry.ready()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     })
@@ -204,9 +228,13 @@ const plugin: FastifyPluginCallback<FastifyGuardOptions> = (app, options, done) 
 
 /** A request carries its visit: kept in a WeakMap instead, it cost the collector a fifth of all time. */
 const VISIT = Symbol('cofferdam.visit')
+const ROUTE = Symbol('cofferdam.route')
+
+type Route = FastifyRequest['routeOptions']
 
 interface Carrier {
   [VISIT]?: Visit
+  [ROUTE]?: Route
 }
 
 type AnyHandler = (this: FastifyInstance, ...args: [FastifyRequest, FastifyReply]) => unknown

@@ -5,8 +5,8 @@ import { OptionError } from '../index.js'
 /** Operators act while every slot is taken, and a drain takes as long as it was given: their route has neither. */
 const OPERATORS = Symbol('cofferdam.operators')
 
-export function isOperators(request: FastifyRequest): boolean {
-  return OPERATORS in request.routeOptions.config
+export function isOperators(route: FastifyRequest['routeOptions']): boolean {
+  return OPERATORS in route.config
 }
 
 /** @throws OptionError (`ERR_OPTION`) for a prefix that is no path */

@@ -1,16 +1,16 @@
 import { kindOf } from './comparable.js'
 import { InvariantState, type Finding, type InvariantHost } from './invariant-state.js'
-import type { Check } from './invariant.js'
+import type { Check } from './invariant-definition.js'
 
 /** A user's own check. Remembers nothing. */
 export class CheckState extends InvariantState {
   readonly #definition: Check
 
-  constructor(host: InvariantHost, definition: Check, path: string) {
+  constructor(host: InvariantHost, definition: Check) {
     super(host, definition)
     this.#definition = definition
     this.timeout = definition.timeout
-    this.beginPolling(definition.every, path)
+    this.every = definition.every
   }
 
   async poll(signal?: AbortSignal): Promise<Finding> {

@@ -1,16 +1,16 @@
 import { distance, rankOf, type Comparable } from './comparable.js'
 import { InvariantState, type Finding, type InvariantHost } from './invariant-state.js'
-import type { Drift, Read } from './invariant.js'
+import type { Drift, Read } from './invariant-definition.js'
 
 /** Two sources that must not be further apart than so much. Remembers nothing. */
 export class DriftState extends InvariantState {
   readonly #definition: Drift
 
-  constructor(host: InvariantHost, definition: Drift, path: string) {
+  constructor(host: InvariantHost, definition: Drift) {
     super(host, definition)
     this.#definition = definition
     this.timeout = definition.timeout
-    this.beginPolling(definition.every, path)
+    this.every = definition.every
   }
 
   async poll(signal?: AbortSignal): Promise<Finding> {

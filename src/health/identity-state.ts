@@ -1,7 +1,7 @@
 import { kindOf } from './comparable.js'
 import { Memory, type Order } from './invariant-memory.js'
 import { InvariantState, type CheckedRun, type Finding, type InvariantHost } from './invariant-state.js'
-import type { Identity, Read } from './invariant.js'
+import type { Identity, Read } from './invariant-definition.js'
 import type { Token } from './kept.js'
 
 /** Of two processes that start in the same instant, the one that finds the other's identity in the store takes it over. */
@@ -73,9 +73,12 @@ export class IdentityState extends InvariantState {
 
   /** For one operation. */
   inBand<R>({ of }: Identity<R>): CheckedRun<R> {
-    return async (work) => {
+    return async (work, context) => {
       const memory = this.#memory
-      if (memory.unread) await this.#pull()
+      if (memory.unread) {
+        await this.#pull()
+        context?.signal.throwIfAborted()
+      }
       const { epoch } = memory.kept
       const result = await work()
       const value = this.pick(of, result)

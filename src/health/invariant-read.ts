@@ -1,7 +1,7 @@
 import { bound } from '../core/bound.js'
 import type { Clock } from '../core/clock.js'
 import { CallTimeoutError } from '../core/errors.js'
-import type { Read } from './invariant.js'
+import type { Read } from './invariant-definition.js'
 
 interface Reading {
   clock: Clock

@@ -3,7 +3,7 @@ import { InvariantError, OptionError } from '../core/errors.js'
 import { kindOf } from './comparable.js'
 import { readWithin } from './invariant-read.js'
 import { StoreKey, type InvariantStore } from './invariant-store.js'
-import type { Invariant, Read } from './invariant.js'
+import type { Invariant, Read } from './invariant-definition.js'
 import type { Memory } from './invariant-memory.js'
 
 /** What an invariant is told of the dependency that it watches. */
@@ -19,8 +19,11 @@ export interface InvariantHost {
 /** What came of looking. */
 export type Finding = 'holds' | { readonly violation: string }
 
-/** Runs an operation once and hands on its result if it keeps to the invariant. */
-export type CheckedRun<R> = (work: () => R | PromiseLike<R>) => Promise<R>
+/**
+ * Runs an operation once and hands on its result if it keeps to the invariant. The context's signal is looked at only
+ * after a wait for the store: an operation that nobody waits for any more is not started.
+ */
+export type CheckedRun<R> = (work: () => R | PromiseLike<R>, context?: { readonly signal: AbortSignal }) => Promise<R>
 
 type Keeper = Pick<Memory<never>, 'key' | 'keepIn'>
 

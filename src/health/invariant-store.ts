@@ -6,6 +6,9 @@ import { CallTimeoutError } from '../core/errors.js'
 /**
  * Where an invariant's last good value is kept. The key is `<dependency>/<invariant>`, the value a short text that is
  * not to be interpreted. `null` passes for `undefined`, since many clients answer so.
+ *
+ * Processes may share one. With nothing but `get` and `set`, of two that write in the same instant the lower mark may
+ * come last; it stands until the next write.
  */
 export interface InvariantStore {
   get(key: string): string | undefined | null | PromiseLike<string | undefined | null>

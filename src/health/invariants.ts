@@ -3,7 +3,7 @@ import { CheckState } from './check-state.js'
 import { DriftState } from './drift-state.js'
 import { IdentityState } from './identity-state.js'
 import type { CheckedRun, InvariantHost, InvariantState } from './invariant-state.js'
-import type { InBandInvariant, Invariant } from './invariant.js'
+import type { Identity, InBandInvariant, Invariant, Monotonic } from './invariant-definition.js'
 import { MonotonicState } from './monotonic-state.js'
 
 /** The invariants of one dependency. Those of one name are one, polled or in band, in however many operations. */
@@ -35,9 +35,9 @@ export class Invariants {
       case 'identity':
         return this.#identity(definition, path, true)
       case 'drift':
-        return this.#add(new DriftState(this.#host, definition, path), path)
+        return this.#add(new DriftState(this.#host, definition), path)
       case 'check':
-        return this.#add(new CheckState(this.#host, definition, path), path)
+        return this.#add(new CheckState(this.#host, definition), path)
     }
   }
 
@@ -51,7 +51,7 @@ export class Invariants {
       : this.#identity(definition, path, false).inBand(definition)
   }
 
-  #monotonic<R>(definition: Extract<InBandInvariant<R>, { kind: 'monotonic' }>, path: string, polled: boolean) {
+  #monotonic<R>(definition: Monotonic<R>, path: string, polled: boolean): MonotonicState {
     const held = this.#states.get(definition.name)
     if (held !== undefined && !(held instanceof MonotonicState)) throw this.#taken(held, path)
     const state = held ?? new MonotonicState(this.#host, definition)
@@ -60,7 +60,7 @@ export class Invariants {
     return state
   }
 
-  #identity<R>(definition: Extract<InBandInvariant<R>, { kind: 'identity' }>, path: string, polled: boolean) {
+  #identity<R>(definition: Identity<R>, path: string, polled: boolean): IdentityState {
     const held = this.#states.get(definition.name)
     if (held !== undefined && !(held instanceof IdentityState)) throw this.#taken(held, path)
     const state = held ?? new IdentityState(this.#host, definition)

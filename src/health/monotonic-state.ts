@@ -3,7 +3,7 @@ import { rankOf, type Comparable, type Rank } from './comparable.js'
 import { HandedOut, type Ticket } from './handed-out.js'
 import { Memory, type Order } from './invariant-memory.js'
 import { InvariantState, type CheckedRun, type Finding, type InvariantHost } from './invariant-state.js'
-import type { Monotonic, Read } from './invariant.js'
+import type { Monotonic, Read } from './invariant-definition.js'
 import type { Kept } from './kept.js'
 
 /** The higher mark goes before the lower. */
@@ -80,8 +80,11 @@ export class MonotonicState extends InvariantState {
 
   /** For one operation. */
   inBand<R>({ of }: Monotonic<R>): CheckedRun<R> {
-    return async (work) => {
-      if (this.#memory.key !== undefined) await this.#pull()
+    return async (work, context) => {
+      if (this.#memory.key !== undefined) {
+        await this.#pull()
+        context?.signal.throwIfAborted()
+      }
       const ticket = this.#handedOut.begin(this.#memory.kept)
       try {
         const result = await work()

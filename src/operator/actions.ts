@@ -163,7 +163,7 @@ export class Asked {
   }
 
   async run(desk: Desk): Promise<object> {
-    return (await (actions[this.action]).run(desk, this.#fields as never)) ?? {}
+    return (await actions[this.action].run(desk, this.#fields as never)) ?? {}
   }
 }
 

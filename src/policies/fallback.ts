@@ -105,7 +105,8 @@ export class Fallback implements Recoverer {
       context.abort(error)
       throw error
     }
-    return bound(clock, Promise.resolve(result), context.remaining, late).then((value) => this.#serve(call, value))
+    const given = call.timedByRequest ? Promise.race([result, overdue(call, context)]) : Promise.resolve(result)
+    return bound(clock, given, context.remaining, late).then((value) => this.#serve(call, value))
   }
 
   #serve(call: Call, value: unknown): boolean {
@@ -113,6 +114,16 @@ export class Fallback implements Recoverer {
     this.#host.tally.add('fallbacks', call.attempt)
     return call.serve(value, 'fallback', 0, false)
   }
+}
+
+/** Rejects at the end of the request: the next alternative must be served in that very turn, a timer would be too late. */
+function overdue(call: Call, context: Context): Promise<never> {
+  return new Promise((_, reject) => {
+    call.onOverdue = (error) => {
+      context.abort(error)
+      reject(error)
+    }
+  })
 }
 
 type Runnable = Exclude<AnyAlternative, { readonly value: unknown }>

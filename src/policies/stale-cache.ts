@@ -112,7 +112,7 @@ export class StaleCache implements Recoverer, Owner {
       }
     }
     // With no time left nothing may start; what there is to serve is found on the ordinary way.
-    if (call.deadline <= call.began) return undefined
+    if (call.tooLate(call.began)) return undefined
     return this.#flights?.join(call, key, () => {
       this.counts.joined++
       this.#host.tally.add('joins')

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { bound } from '../core/bound.js'
 import { backgroundTimer, systemClock, type Clock, type Timer } from '../core/clock.js'
-import { BudgetExhaustedError, OptionError } from '../core/errors.js'
+import { BudgetExhaustedError, ClosedError, OptionError, type CofferdamError } from '../core/errors.js'
 import { Events } from '../core/events.js'
 import { count, countOrZero, duration, group, named, parse, text } from '../core/options.js'
 import { Slots } from '../core/slots.js'
@@ -83,7 +83,7 @@ interface Budget {
 
 /** A place in line. */
 export interface BudgetWait {
-  /** Rejects with `ERR_BUDGET` when the wait was in vain. */
+  /** Rejects with `ERR_BUDGET` when the wait was in vain, with `ERR_CLOSED` when the budgets were closed. */
   readonly permit: Promise<BudgetPermit>
   /** Gives the place up. */
   leave(): void
@@ -130,6 +130,7 @@ export class Budgets<Name extends string = string> {
     if (event !== 'error') this.#events.emit('error', { error, event })
   })
   #inline = 0
+  #closed: ClosedError | undefined
 
   /** @internal Use {@link createBudgets}. */
   constructor(options: BudgetsOptions<Name>) {
@@ -165,11 +166,16 @@ export class Budgets<Name extends string = string> {
 
   /**
    * A budget of one route's own: a class of that many slots, none of them guaranteed.
+   *
+   * @param path how errors name it
+   * @param deadline of the route's requests, ms: `maxWait` must be less
    * @returns its name
    * @throws OptionError (`ERR_OPTION`)
    */
-  own(options: { slots: number; queue?: number; maxWait?: number }): string {
-    const { slots, queue, maxWait } = parse(ownSchema, options, 'budget')
+  own(options: { slots: number; queue?: number; maxWait?: number }, path = 'budget', deadline = Infinity): string {
+    const { slots, queue, maxWait } = parse(ownSchema, options, path)
+    if (maxWait !== undefined && maxWait >= deadline)
+      throw new OptionError(`${path}.maxWait`, `${maxWait} is not less than the deadline, ${deadline}`)
     let name: string
     do name = `route ${++this.#inline}`
     while (this.#budgets.has(name))
@@ -181,10 +187,15 @@ export class Budgets<Name extends string = string> {
    * Takes a slot of a class, or lines up for one.
    *
    * @param within time left for the request, ms: it waits no longer than that
-   * @returns the permit, at once when a slot is free; an error (`ERR_BUDGET`) when it is refused; or its place in line
+   * @returns the permit, at once when a slot is free; an error (`ERR_BUDGET`, `ERR_CLOSED`) when it is refused; or its
+   * place in line
    */
-  take(name: string, within = Infinity): BudgetPermit | BudgetExhaustedError | BudgetWait {
+  take(name: string, within = Infinity): BudgetPermit | CofferdamError | BudgetWait {
     const budget = this.#known(name)
+    if (this.#closed !== undefined) {
+      budget.refused++
+      return this.#closed
+    }
     if (budget.paused !== undefined) return this.#refused(name, budget, 'is paused')
     if (budget.slots.tryTake()) return new BudgetPermit(name, budget)
     if (budget.slots.waiters >= budget.queue) return this.#refused(name, budget, 'has no slot and no place in line')
@@ -195,9 +206,10 @@ export class Budgets<Name extends string = string> {
    * Disables a class: its requests are refused, those that wait too; those that run go on.
    *
    * @param options `reason`; `by` whom; `for` how long, ms, default 1,800,000, `Infinity` = until resumed
-   * @throws OptionError (`ERR_OPTION`)
+   * @throws OptionError (`ERR_OPTION`); ClosedError (`ERR_CLOSED`)
    */
   pause(name: Name, options: { reason: string; by?: string; for?: number }): void {
+    if (this.#closed !== undefined) throw this.#closed
     const budget = this.#known(name)
     const { reason, by, for: ms = 30 * 60_000 } = parse(pauseSchema, options, 'pause')
     this.#unpause(budget)
@@ -214,6 +226,20 @@ export class Budgets<Name extends string = string> {
   /** Ends a pause. @throws OptionError (`ERR_OPTION`) for an unknown class */
   resume(name: Name): void {
     this.#resume(name, this.#known(name))
+  }
+
+  /**
+   * Refuses all requests from now on, those that wait too, and lets go of timers; those that run go on. For whoever made
+   * the budgets, once their last server has closed: neither guard does it, since several apps may share them. Idempotent.
+   */
+  close(): void {
+    if (this.#closed !== undefined) return
+    this.#closed = new ClosedError('the budgets were closed')
+    for (const budget of this.#budgets.values()) {
+      budget.refused += budget.slots.waiters
+      this.#unpause(budget)
+    }
+    this.#pool.pause(this.#closed)
   }
 
   /**

@@ -31,10 +31,12 @@ export async function gather<Parts extends Record<string, unknown>>(
 ): Promise<Gathered<Parts>> {
   const { within, clock = systemClock } = parse(schema, options, 'gather')
   const parent = Scope.current()
-  // Timers may fire up to 1 ms early; a call that began after its scope's would have none to end it.
-  const scope = new Scope(clock, within, Math.max(1, parent?.floor ?? 0), parent)
+  const scope = new Scope(clock, within, parent?.floor ?? 0, parent)
   const timer = clock.setTimer(() => {
-    scope.expire()
+    // The loop may have been blocked: what has already arrived gets one poll phase to be read.
+    clock.afterPoll(() => {
+      scope.expire()
+    })
   }, within)
   const { signal } = scope
   const values: [name: string, value: unknown][] = []
@@ -56,9 +58,10 @@ export async function gather<Parts extends Record<string, unknown>>(
     scope.abort(error)
     throw error
   } finally {
-    clock.clearTimer(timer)
     // What ended before its time stays as it is: a part that was given up may go on, and begins no more calls.
     if (!signal.aborted) scope.end()
+    // Calls that nobody waits for have no other timer.
+    if (scope.idle) clock.clearTimer(timer)
   }
   // A part may have any name, `__proto__` too.
   return { values: Object.fromEntries(values), missing: Object.fromEntries(missing) } as Gathered<Parts>

@@ -78,10 +78,20 @@ export class Inbound<Name extends string> {
     )
   }
 
-  /** A budget of one route's own. @returns its name */
-  ownBudget(options: { slots: number; queue?: number; maxWait?: number }): string {
-    if (this.budgets === undefined) throw new OptionError('budget', NONE)
-    return this.budgets.own(options)
+  /**
+   * A budget of one route's own.
+   *
+   * @param deadline the route's, ms, where it has one of its own
+   * @returns its name
+   * @throws OptionError, also when a wait for one of its slots alone could use up the deadline
+   */
+  ownBudget(
+    options: { slots: number; queue?: number; maxWait?: number },
+    path: string,
+    deadline = this.#deadline,
+  ): string {
+    if (this.budgets === undefined) throw new OptionError(path, NONE)
+    return this.budgets.own(options, path, deadline)
   }
 
   /** A request has come; `late` runs when its deadline passes before it is answered. */

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ambient, type Ambient } from '../core/ambient.js'
+import { ambient, inside, type Ambient } from '../core/ambient.js'
 import { overdue } from '../core/runner.js'
 import type { Call } from '../core/call.js'
 import type { Clock } from '../core/clock.js'
@@ -7,7 +7,7 @@ import { DeadlineError } from '../core/errors.js'
 import { InFlight } from '../core/in-flight.js'
 
 /** The one store of the library. */
-const storage = new AsyncLocalStorage<Scope>()
+const storage = new AsyncLocalStorage<Scope | undefined>()
 
 /**
  * What a request carries to all calls made in its course: its class, its deadline, and the news that its client has
@@ -16,7 +16,7 @@ const storage = new AsyncLocalStorage<Scope>()
  */
 export class Scope implements Ambient {
   class: string | undefined
-  readonly deadline: number
+  deadline: number
   readonly floor: number
   gone: { readonly reason: unknown } | undefined
   readonly #clock: Clock
@@ -44,15 +44,17 @@ export class Scope implements Ambient {
     this.gone = parent.gone
   }
 
-  /** The scope that surrounds the code that asks, while its request is not over. */
+  /** The scope that surrounds the code that asks; where that is over, the one that it was part of. */
   static current(): Scope | undefined {
-    const scope = storage.getStore()
-    return scope === undefined || scope.#over ? undefined : scope
+    let scope = storage.getStore()
+    while (scope !== undefined && scope.#over) scope = scope.#parent
+    return scope
   }
 
   /** Runs `work`, and all that it begins, in this scope. */
   run<R>(work: () => R): R {
-    return storage.run(this, work)
+    // Entering it costs 0.3 µs on Node 20, and most of the time it has not been left.
+    return storage.getStore() === this ? work() : storage.run(this, work)
   }
 
   /** Aborts when the client goes or the deadline passes. Made when it is first read. */
@@ -69,9 +71,11 @@ export class Scope implements Ambient {
     return Math.max(0, this.deadline - this.#clock.now())
   }
 
-  /** Whether no call made in it is still in flight. */
+  /** Whether no call made in it, or in a part of it, is still in flight. */
   get idle(): boolean {
-    return this.#calls.size === 0
+    if (this.#calls.size > 0) return false
+    for (const child of this.#children ?? []) if (!child.idle) return false
+    return true
   }
 
   enter(call: Call): void {
@@ -80,6 +84,13 @@ export class Scope implements Ambient {
 
   leave(call: Call): void {
     this.#calls.remove(call)
+    if (this.#ended) this.#partIfIdle()
+  }
+
+  apart(): Scope {
+    const scope = new Scope(this.#clock, Infinity, 0)
+    scope.class = this.class
+    return scope
   }
 
   /** The client has gone: nobody waits for any of it. */
@@ -87,9 +98,12 @@ export class Scope implements Ambient {
     if (this.#reason !== undefined) return
     this.#reason = { value: reason }
     this.gone = { reason }
-    for (const call of this.#calls) call.depart(reason)
-    for (const child of this.#children ?? []) child.abort(reason)
-    this.#controller?.abort(reason)
+    inside(this, () => {
+      for (const call of this.#calls) call.depart(reason)
+      for (const child of this.#children ?? []) child.abort(reason)
+      this.#controller?.abort(reason)
+    })
+    this.#partIfIdle()
   }
 
   /** The deadline has passed: calls are answered with what there is, and none begins any more. */
@@ -97,16 +111,36 @@ export class Scope implements Ambient {
     if (this.#reason !== undefined) return
     const error = new DeadlineError('the time for this is over')
     this.#reason = { value: error }
-    for (const call of this.#calls) overdue(call)
-    for (const child of this.#children ?? []) child.expire()
-    this.#controller?.abort(error)
+    // Timers may fire up to 1 ms early: what began in the time that is left would have nothing to end it.
+    this.deadline = Math.min(this.deadline, this.#clock.now())
+    inside(this, () => {
+      for (const call of this.#calls) overdue(call)
+      for (const child of this.#children ?? []) child.expire()
+      if (!this.#over) this.#controller?.abort(error)
+    })
+    this.#partIfIdle()
   }
 
-  /** It is answered. Calls that it has begun and not waited for go on; what is begun from now on is in no scope. */
+  /**
+   * It is answered. Calls that it has begun and not waited for go on, until its deadline; what is begun from now on is
+   * in the scope that it was part of, or in none.
+   */
   end(): void {
     this.#over = true
-    if (this.#parent !== undefined) this.#parent.#children?.delete(this)
+    this.#partIfIdle()
+  }
+
+  get #ended(): boolean {
+    return this.#over || this.#reason !== undefined
+  }
+
+  /** The scope that it is part of has nothing more to tell it. */
+  #partIfIdle(): void {
+    const parent = this.#parent
+    if (parent === undefined || !this.idle || parent.#children?.delete(this) !== true) return
+    if (parent.#ended) parent.#partIfIdle()
   }
 }
 
 ambient.read = () => Scope.current()
+ambient.run = (around, work) => storage.run(around as Scope | undefined, work)

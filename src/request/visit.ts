@@ -1,5 +1,5 @@
 import type { Deadlines, Timed } from '../core/deadlines.js'
-import { BudgetExhaustedError, DeadlineError, type CofferdamError } from '../core/errors.js'
+import { BudgetExhaustedError, CofferdamError, DeadlineError } from '../core/errors.js'
 import { BudgetPermit, type Budgets } from './budgets.js'
 import type { Scope } from './scope.js'
 
@@ -56,7 +56,7 @@ export class Visit implements Timed<Visit> {
       this.#permit = taken
       return undefined
     }
-    if (taken instanceof BudgetExhaustedError) return taken
+    if (taken instanceof CofferdamError) return taken
     this.#leaveLine = () => {
       taken.leave()
     }

@@ -55,6 +55,23 @@ describe('work in flight', () => {
     expect(works.every(({ older, newer }) => older === undefined && newer === undefined)).toBe(true)
   })
 
+  it.each([
+    ['the next', ['b']],
+    ['all that come after', ['b', 'c', 'd']],
+    ['all', ['a', 'b', 'c', 'd']],
+  ])('is looked at as it was: what is done with the first may end %s, and begin more', (_what, ended) => {
+    const { inFlight, works } = list('a', 'b', 'c', 'd')
+    const seen: string[] = []
+    for (const work of inFlight) {
+      seen.push(work.name)
+      if (work !== works[0]) continue
+      for (const each of works) if (ended.includes(each.name)) inFlight.remove(each)
+      inFlight.add(new Work('new'))
+    }
+    expect(seen).toEqual(['a', 'b', 'c', 'd'])
+    expect(inFlight.size).toBe(5 - ended.length)
+  })
+
   it('tells all who wait for its end when the last has ended, and is waited for anew after that', async () => {
     const { inFlight, works } = list('a', 'b')
     const [first, second] = [watch(inFlight.empty()), watch(inFlight.empty())]

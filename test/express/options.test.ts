@@ -37,6 +37,8 @@ describe('a guard that is built wrongly', () => {
     expect(() => cofferdam({ registry }).budget('pages' as never)).toThrow(optionError('budget'))
     const guard = cofferdam({ registry, budgets })
     expect(() => guard.budget({ slots: 0 })).toThrow(optionError('budget.slots'))
+    expect(() => guard.budget({ slots: 1, maxWait: 30_000 })).toThrow(optionError('budget.maxWait'))
+    expect(() => guard.budget({ slots: 1, maxWait: 29_999 })).not.toThrow()
     expect(() => guard.requires('fed')).toThrow(optionError('requires'))
   })
 

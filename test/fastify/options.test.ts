@@ -36,7 +36,10 @@ describe('a route', () => {
     ['an unknown budget', { budget: 'ajaxx' }, '/x.budget'],
     ['an empty name', { budget: '' }, '/x.budget'],
     ['a name that objects have', { budget: '__proto__' }, '/x.budget'],
-    ['no slots of its own', { budget: { slots: 0 } }, 'budget.slots'],
+    ['no slots of its own', { budget: { slots: 0 } }, '/x.budget.slots'],
+    ['slots that nobody knows', { budget: { slots: 1, wait: 5 } }, '/x.budget.wait'],
+    ['a wait of its own as long as the deadline', { budget: { slots: 1, maxWait: 30_000 } }, '/x.budget.maxWait'],
+    ['one as long as its own deadline', { budget: { slots: 1, maxWait: 500 }, deadline: 500 }, '/x.budget.maxWait'],
     ['an unknown dependency', { requires: ['fed'] }, '/x.requires'],
     ['a deadline of 0', { deadline: 0 }, '/x.deadline'],
     ['a deadline that a wait could use up', { deadline: 400 }, '/x.deadline'],
@@ -44,6 +47,24 @@ describe('a route', () => {
     const app = Fastify()
     await app.register(cofferdam, { registry, budgets })
     expect(() => app.get('/x', { config: config as never }, () => 'x')).toThrow(optionError(path))
+  })
+
+  it('that fails leaves no budget behind, and may wait nearly as long as it has time', async () => {
+    const app = Fastify()
+    const own = createBudgets({ slots: 9, classes: { pages: {} } })
+    await app.register(cofferdam, { registry, budgets: own })
+    const options = { config: { budget: { slots: 1, maxWait: 40_000 }, deadline: 30_000 } }
+    expect(() => app.get('/x', options, () => 'x')).toThrow('40000 is not less than the deadline, 30000')
+    expect(own.names).toEqual(['pages'])
+    options.config.deadline = 40_001
+    app.get('/x', options, () => 'x')
+    expect(own.names).toEqual(['pages', 'route 1'])
+  })
+
+  it('names the one at fault where there are no budgets', async () => {
+    const app = Fastify()
+    await app.register(cofferdam, { registry })
+    expect(() => app.get('/x', { config: { budget: { slots: 1 } } }, () => 'x')).toThrow(optionError('/x.budget'))
   })
 
   it('fails at its first request when it was declared before the plugin, and nothing of it runs', async () => {

@@ -80,6 +80,19 @@ describe('what is wrong with a Fastify guard is told at boot', () => {
 describe('a Fastify route', () => {
   const classOf = (): { class: string | undefined } => ({ class: Scope.current()?.class })
 
+  it('of readiness answers while every slot is taken: busy is not unready', async () => {
+    const { app, options, budgets, clock } = made({ ready: '/ready' })
+    await app.register(cofferdam, options)
+    app.get('/x', classOf)
+    // One is guaranteed to the other class.
+    for (let i = 0; i < 4; i++) budgets.take('pages')
+    const page = app.inject('/x')
+    expect((await app.inject('/ready')).statusCode).toBe(200)
+    expect((await app.inject({ url: '/ready', method: 'HEAD' })).statusCode).toBe(200)
+    await clock.advance(250)
+    expect((await page).statusCode).toBe(503)
+  })
+
   it('without a budget is of the class that the budgets name for it', async () => {
     const { app, options } = made()
     await app.register(cofferdam, options)
@@ -97,6 +110,39 @@ describe('a Fastify route', () => {
     registry.setMode('ledger', 'unavailable', { reason: 'moved' })
     expect((await app.inject('/early')).statusCode).toBe(503)
     expect(budgets.usage().busy).toBe(0)
+  })
+
+  it('has one budget of its own, for its HEAD too, also when it was declared before the plugin', async () => {
+    const { app, options, budgets } = made()
+    const config = { budget: { slots: 2 } }
+    app.get('/early', { config: { budget: { slots: 2 } } }, classOf)
+    await app.register(cofferdam, options)
+    app.get('/one', { config }, classOf)
+    app.get('/two', { config }, classOf)
+    app.register(
+      (inner, _options, done) => {
+        inner.get('/', { config }, classOf)
+        done()
+      },
+      { prefix: '/three' },
+    )
+    const seen = []
+    for (const url of ['/one', '/two', '/three', '/three/', '/early'])
+      for (const method of ['GET', 'HEAD', 'GET'] as const) {
+        const answer = await app.inject({ url, method })
+        expect(answer.statusCode).toBe(200)
+        if (method === 'GET') seen.push(answer.json<{ class: string }>().class)
+      }
+    const routes = [1, 2, 3, 3, 4].map((n) => `route ${n}`)
+    expect(seen).toEqual(routes.flatMap((route) => [route, route]))
+    expect(Object.keys(budgets.usage().classes)).toEqual([
+      'pages',
+      'callbacks',
+      'route 1',
+      'route 2',
+      'route 3',
+      'route 4',
+    ])
   })
 
   it('has its own deadline in place of the plugin\u2019s', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BudgetExhaustedError, createBudgets, type BudgetEvents } from '../../src/index.js'
+import { createBudgets, type BudgetEvents, type Budgets } from '../../src/index.js'
 import { BudgetPermit, type BudgetWait } from '../../src/request/budgets.js'
 import { ManualClock, settle } from '../../src/testing.js'
 import { watch } from '../support/calls.js'
@@ -18,7 +18,7 @@ function budgets(clock = new ManualClock()) {
   return { clock, made }
 }
 
-function permit(taken: BudgetPermit | BudgetExhaustedError | BudgetWait): BudgetPermit {
+function permit(taken: ReturnType<Budgets['take']>): BudgetPermit {
   expect(taken).toBeInstanceOf(BudgetPermit)
   return taken as BudgetPermit
 }
@@ -276,6 +276,17 @@ describe('what a class is entitled to', () => {
   })
 })
 
+describe('a pool that is guaranteed in full', () => {
+  it('lends nothing, neither to a class that names no guarantee nor to a route’s own budget', () => {
+    const classes = { pages: { guaranteed: 2 }, stats: { guaranteed: 1 }, feeds: { queue: 0 } }
+    const made = createBudgets({ slots: 3, classes })
+    const own = made.own({ slots: 1, queue: 0 })
+    expect(made.usage().classes.feeds!.guaranteed).toBe(0)
+    for (const name of ['feeds', own]) expect(made.take(name)).toMatchObject({ code: 'ERR_BUDGET' })
+    expect(made.usage().busy).toBe(0)
+  })
+})
+
 describe('the class of requests that name none', () => {
   it('is the first, or the one that is named', () => {
     expect(budgets().made.otherwise).toBe('pages')
@@ -425,6 +436,45 @@ describe('a pause', () => {
     expect(() => {
       made.resume('__proto__' as 'pages')
     }).toThrow(/is none of/)
+  })
+})
+
+describe('budgets that are closed', () => {
+  it('send those away who wait, refuse those who come, and let those go on who run', async () => {
+    const { clock, made } = budgets()
+    const held = Array.from({ length: 5 }, () => permit(made.take('callbacks')))
+    const waiting = watch((made.take('callbacks') as BudgetWait).permit)
+    made.close()
+    await settle()
+    expect(waiting.error).toMatchObject({ code: 'ERR_CLOSED' })
+    expect([made.take('callbacks'), made.take('pages')]).toMatchObject([{ code: 'ERR_CLOSED' }, { code: 'ERR_CLOSED' }])
+    expect(made.take(made.own({ slots: 1 }))).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(made.usage()).toMatchObject({ busy: 5, classes: { callbacks: { busy: 5, waiters: 0, refused: 2 } } })
+    for (const each of held) each.release()
+    expect(made.usage().busy).toBe(0)
+    expect(clock.pending()).toBe(0)
+  })
+
+  it('have no timer left, a pause’s included, and can be closed again', async () => {
+    const { clock, made } = budgets()
+    made.pause('pages', { reason: 'upgrade' })
+    made.pause('stats', { reason: 'upgrade', for: Infinity })
+    expect(clock.pending()).toBe(1)
+    const told: unknown[] = []
+    made.on('pause', (event) => told.push(event))
+    made.close()
+    made.close()
+    expect(clock.pending()).toBe(0)
+    made.resume('stats')
+    await clock.advance(30 * 60_000)
+    expect(made.take('pages')).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(made.take('stats')).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(made.usage().classes.pages!.paused).toBeUndefined()
+    expect(told).toEqual([])
+    expect(() => {
+      made.pause('pages', { reason: 'again' })
+    }).toThrow(expect.objectContaining({ code: 'ERR_CLOSED' }))
+    expect(clock.pending()).toBe(0)
   })
 })
 

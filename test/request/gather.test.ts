@@ -140,6 +140,109 @@ describe('gather in the course of a request', () => {
     expect(feed.health().counts).toMatchObject({ cuts: 1, failures: 0, timeouts: 0 })
   })
 
+  it('gives what is stale for every part at its end, whoever of them began the call that they share', async () => {
+    const { clock, feed, request } = inside()
+    let answer = (): Promise<number> => Promise.resolve(7)
+    const load = feed.wrap(() => answer(), { name: 'load', key: () => 'k', scope: 'public', coalesce: true })
+    await load()
+    answer = never
+    const elsewhere = watch(load())
+    const parts = (): Record<string, Promise<number>> =>
+      Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`part ${i}`, load()]))
+    const all = request.run(() => watch(gather(parts, { within: 100, clock })))
+    await clock.advance(100)
+    expect(all.value).toEqual({
+      values: Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`part ${i}`, 7])),
+      missing: {},
+    })
+    expect(elsewhere.state).toBe('pending')
+  })
+
+  it('lets what came while the loop was blocked be read before it gives a part up', async () => {
+    const { feed, request } = inside()
+    const work = gate<string>()
+    const clock = new (class extends ManualClock {
+      override afterPoll(fire: () => void): void {
+        super.afterPoll(() => {
+          work.open('here')
+          void settle().then(fire)
+        })
+      }
+    })()
+    const all = request.run(() => watch(gather(() => ({ part: feed.run(() => work.promise) }), { within: 100, clock })))
+    clock.block(1_000)
+    await clock.advance(0)
+    await settle()
+    expect(all.value).toEqual({ values: { part: 'here' }, missing: {} })
+  })
+
+  it('still bounds a call that it has begun and not waited for, which ends with the request too', async () => {
+    const { clock, feed, request } = inside()
+    const left: Watched<number>[] = []
+    const begin = (): { one: number } => {
+      left.push(watch(feed.run(never)))
+      return { one: 1 }
+    }
+    const signals: AbortSignal[] = []
+    await request.run(() =>
+      gather(({ signal }) => ({ ...begin(), signal: signals.push(signal) }), { within: 100, clock }),
+    )
+    expect(request.idle).toBe(false)
+    await clock.advance(100)
+    expect(left[0]!.error).toMatchObject({ code: 'ERR_DEADLINE' })
+    expect(signals[0]!.aborted).toBe(false)
+    expect(request.idle).toBe(true)
+    await request.run(() => gather(begin, { within: 500, clock }))
+    const gone = new Error('gone')
+    request.abort(gone)
+    await settle()
+    expect(left[1]!.error).toBe(gone)
+  })
+
+  it('that is over leaves what its parts go on to do to the request', async () => {
+    const { clock, feed, request } = inside(1_000)
+    request.class = 'stats'
+    const wait = gate()
+    const seen: unknown[] = []
+    let later: Promise<Watched<number>> | undefined
+    const part = (): number => {
+      later = wait.promise.then(() => {
+        seen.push(Scope.current() === request)
+        const call = watch(
+          feed.run(({ remaining }) => {
+            seen.push(remaining, feed.inFlight()[0]!.class)
+            return never()
+          }),
+        )
+        return call
+      })
+      return 1
+    }
+    const nested = (): Promise<unknown> => gather(() => ({ part: part() }), { within: 100, clock })
+    await request.run(() => gather(() => ({ nested: nested() }), { within: 200, clock }))
+    await clock.advance(300)
+    wait.open()
+    const call = await later!
+    expect(seen).toEqual([true, 700, 'stats'])
+    request.abort(new Error('gone'))
+    await settle()
+    expect(call.error).toMatchObject({ message: 'gone' })
+  })
+
+  it('leaves it to nobody when the request is over too', async () => {
+    const { clock, request } = inside()
+    const wait = gate()
+    let later: Promise<unknown> | undefined
+    const part = (): number => {
+      later = wait.promise.then(() => Scope.current())
+      return 1
+    }
+    await request.run(() => gather(() => ({ part: part() }), { within: 100, clock }))
+    request.end()
+    wait.open()
+    expect(await later).toBeUndefined()
+  })
+
   it('begins nothing with less than the request’s floor left', async () => {
     const { clock, feed, request } = inside(100, 20)
     await clock.advance(90)

@@ -5,6 +5,7 @@ import { Scope } from '../../src/request/scope.js'
 import { ManualClock, settle } from '../../src/testing.js'
 import { watch, type Watched } from '../support/calls.js'
 import { gate } from '../support/gate.js'
+import { turns } from '../support/turns.js'
 
 function world() {
   const clock = new ManualClock()
@@ -32,8 +33,9 @@ describe('a guarded call in the course of a request', () => {
           return never()
         }),
       )
-      // The watch for stalls is the one timer that work in flight has.
-      expect(clock.pending() - before).toBeLessThanOrEqual(1)
+      // The watch for stalls and the agenda have the only timers that work in flight has.
+      expect(clock.pending() - before).toBeLessThanOrEqual(2)
+      expect(clock.pending({ referenced: true })).toBe(0)
       return call
     })
     expect(seen).toEqual([200])
@@ -193,6 +195,28 @@ describe('a scope', () => {
     expect(request.idle).toBe(true)
   })
 
+  it('tells every call that its client has gone, also when the end of one ends the next', async () => {
+    const { feed, scope } = world()
+    const request = scope()
+    const second = new AbortController()
+    const calls = request.run(() => [
+      watch(
+        feed.run(({ signal }) => {
+          signal.addEventListener('abort', () => {
+            second.abort(new Error('with the first'))
+          })
+          return never()
+        }),
+      ),
+      watch(feed.run(never, { signal: second.signal })),
+      watch(feed.run(never)),
+    ])
+    request.abort(new Error('gone'))
+    await settle()
+    expect(calls.map(({ error }) => (error as Error).message)).toEqual(['gone', 'with the first', 'gone'])
+    expect(request.idle).toBe(true)
+  })
+
   it('aborts its signal once, late readers included', () => {
     const { scope } = world()
     const request = scope()
@@ -349,6 +373,45 @@ describe('the time of a request', () => {
     expect(seen).toEqual([300])
   })
 
+  it('ends the wait for a fallback too, and the next one is served in that very turn', async () => {
+    const { clock, feed, scope } = world()
+    const signals: AbortSignal[] = []
+    const slow = ({ signal }: { signal: AbortSignal }): Promise<string> => {
+      signals.push(signal)
+      return never()
+    }
+    const down = (): Promise<string> => Promise.reject(new Error('down'))
+    const load = feed.wrap(down, { name: 'load', fallback: [slow, { value: 'instead' }] })
+    const request = scope(100)
+    const call = request.run(() => watch(load()))
+    await settle()
+    expect(signals).toHaveLength(1)
+    await clock.advance(99)
+    request.expire()
+    await turns(20)
+    expect(call.value).toBe('instead')
+    expect(signals[0]!.reason).toMatchObject({ code: 'ERR_DEADLINE' })
+  })
+
+  it('that ends up to a millisecond early ends for all: nothing is begun that nobody would end', async () => {
+    const { clock, feed, scope } = world()
+    const request = scope(100)
+    const begun: string[] = []
+    const begin = (name: string) => (): Promise<string> => {
+      begun.push(name)
+      return never()
+    }
+    const load = feed.wrap(never, { name: 'load', fallback: begin('fallback') })
+    const last = request.run(() => watch(load()))
+    await clock.advance(99.5)
+    request.expire()
+    const late = request.run(() => watch(feed.run(begin('late'))))
+    await settle()
+    expect([last.error, late.error]).toMatchObject([{ code: 'ERR_DEADLINE' }, { code: 'ERR_DEADLINE' }])
+    expect(begun).toEqual([])
+    expect(request.remaining).toBe(0)
+  })
+
   it('when it is over nothing begins, not even in the same turn', async () => {
     const { clock, feed, scope } = world()
     const request = scope(100)
@@ -377,9 +440,12 @@ describe('callers of one flight', () => {
 
   it('are each answered by their own request’s deadline, the flight goes on for the others', async () => {
     const { clock, scope, load, works } = flight()
-    const hurried = scope(100).run(() => watch(load()))
+    const request = scope(100)
+    const hurried = request.run(() => watch(load()))
     const patient = scope(900).run(() => watch(load()))
     await clock.advance(100)
+    request.expire()
+    await settle()
     expect(hurried.error).toMatchObject({ code: 'ERR_DEADLINE' })
     expect(works).toHaveLength(1)
     works[0]!.open('shared')
@@ -392,9 +458,30 @@ describe('callers of one flight', () => {
     const first = load.outcome()
     works[0]!.open('old')
     await first
-    const late = scope(100).run(() => watch(load.outcome()))
+    const request = scope(100)
+    const late = request.run(() => watch(load.outcome()))
     await clock.advance(100)
+    request.expire()
+    // In that very turn: a gather that ends then waits for nobody.
+    await turns(20)
     expect(late.value).toMatchObject({ value: 'old', source: 'stale', age: 100 })
+  })
+
+  it('need no timer of their own', () => {
+    const { clock, scope, load } = flight()
+    watch(load())
+    const before = clock.pending()
+    const request = scope(100)
+    for (let i = 0; i < 10; i++) request.run(() => watch(load()))
+    expect(clock.pending()).toBe(before)
+  })
+
+  it('have none begun with less than the floor left', async () => {
+    const { clock, scope, load, works } = flight()
+    const request = scope(100, 20)
+    await clock.advance(80)
+    await expect(request.run(() => load())).rejects.toMatchObject({ code: 'ERR_DEADLINE' })
+    expect(works).toHaveLength(0)
   })
 
   it('end it when all their clients have gone, and no timer is left of them', async () => {
@@ -454,6 +541,30 @@ describe('detached work', () => {
     expect(feed.health().counts).toMatchObject({ successes: 1, timeouts: 0, cuts: 0 })
   })
 
+  it('that must not run twice goes on once begun, and is not begun for a client who may be trying again', async () => {
+    const { clock, feed, scope } = world()
+    const work = gate<string>()
+    let begun = 0
+    const order = feed.wrap(
+      () => {
+        begun++
+        return work.promise
+      },
+      { name: 'order', idempotent: false },
+    )
+    const [going, gone, late] = [scope(), scope(), scope(100, 20)]
+    const first = going.run(() => watch(order()))
+    going.abort('gone')
+    gone.abort('gone')
+    const second = gone.run(() => watch(order()))
+    await clock.advance(80)
+    const third = late.run(() => watch(order()))
+    work.open('ordered')
+    await settle()
+    expect([first.error, second.error, third.error]).toMatchObject(['gone', 'gone', { code: 'ERR_DEADLINE' }])
+    expect([begun, feed.health().counts.successes]).toEqual([1, 1])
+  })
+
   it('goes on when the whole call’s time is over: that is its caller’s', async () => {
     const { clock, feed, works, write } = writes()
     const call = watch(write.with({ total: 100 })())
@@ -487,15 +598,58 @@ describe('detached work', () => {
     expect(request.idle).toBe(true)
   })
 
-  it('is not begun for a client that has gone, nor with too little time left', async () => {
+  it('begins when its client has gone: what undoes a half-done change is called just then', async () => {
+    const { scope, write, works } = writes()
+    const request = scope(500)
+    request.class = 'stats'
+    request.abort(new Error('gone'))
+    const call = request.run(() => watch(write()))
+    expect(works).toMatchObject([{ remaining: 1_000, class: 'stats' }])
+    works[0]!.open('undone')
+    await settle()
+    expect(call.value).toBe('undone')
+    expect(request.idle).toBe(true)
+  })
+
+  it.each([
+    ['passed', 100, true],
+    ['all but passed', 85, false],
+  ])('begins when the request’s time has %s, and its caller waits for it', async (_when, after, over) => {
     const { clock, scope, write, works } = writes()
-    const gone = scope()
-    gone.abort(new Error('gone'))
-    await expect(gone.run(() => write())).rejects.toThrow('gone')
-    const late = scope(100, 20)
-    await clock.advance(80)
-    await expect(late.run(() => write())).rejects.toMatchObject({ code: 'ERR_DEADLINE' })
-    await expect(write.with({ deadline: clock.wall() })()).rejects.toMatchObject({ code: 'ERR_DEADLINE' })
+    const request = scope(100, 20)
+    await clock.advance(after)
+    if (over) request.expire()
+    const call = request.run(() => watch(write()))
+    const hurried = request.run(() => watch(write.with({ total: 300 })()))
+    expect(works).toHaveLength(2)
+    await clock.advance(300)
+    expect(call.state).toBe('pending')
+    expect(hurried.error).toMatchObject({ code: 'ERR_DEADLINE' })
+    works[0]!.open('undone')
+    await settle()
+    expect(call.value).toBe('undone')
+    works[1]!.open('undone')
+    await settle()
+    expect(request.idle).toBe(true)
+    expect(clock.pending({ referenced: true })).toBe(0)
+  })
+
+  it('is never waited for longer than its own timeout', async () => {
+    const { clock, scope, write } = writes()
+    const request = scope()
+    request.abort(new Error('gone'))
+    const call = request.run(() => watch(write()))
+    await clock.advance(1_000)
+    expect(call.error).toMatchObject({ code: 'ERR_CALL_TIMEOUT' })
+  })
+
+  it('is not begun for a signal that has aborted, nor with too little of its own time left', async () => {
+    const { clock, scope, write, works } = writes()
+    const signal = AbortSignal.abort(new Error('changed my mind'))
+    await expect(write.with({ signal })()).rejects.toThrow('changed my mind')
+    const late = { code: 'ERR_DEADLINE' }
+    await expect(write.with({ deadline: clock.wall() })()).rejects.toMatchObject(late)
+    await expect(scope(100, 20).run(() => write.with({ total: 20 })())).rejects.toMatchObject(late)
     expect(works).toHaveLength(0)
     expect(clock.pending({ referenced: true })).toBe(0)
   })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createBudgets, createRegistry, type BudgetOptions } from '../../src/index.js'
+import { createBudgets, createRegistry, gather, type BudgetOptions } from '../../src/index.js'
 import { Inbound } from '../../src/request/inbound.js'
 import type { Visit } from '../../src/request/visit.js'
 import { ManualClock, settle } from '../../src/testing.js'
@@ -200,6 +200,17 @@ describe('a request in line', () => {
     expect(here.busy()).toBe(0)
   })
 
+  it('is refused when the budgets are closed, and so are those that come after', async () => {
+    const here = house()
+    running(here, 'callbacks')
+    const waiting = watch(here.enter().take('callbacks') as Promise<unknown>)
+    here.budgets.close()
+    await settle()
+    expect(waiting.value).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(here.enter().take('pages')).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(here.busy()).toBe(1)
+  })
+
   it('is sent away after maxWait, and holds nothing', async () => {
     const here = house()
     running(here, 'callbacks')
@@ -343,6 +354,19 @@ describe('the timers of requests', () => {
     await here.clock.advance(1)
     expect(call.error).toMatchObject({ code: 'ERR_DEADLINE' })
     expect(here.told).toEqual([])
+  })
+
+  it('go on for those that a part of it has begun, too', async () => {
+    const here = house()
+    const feed = here.registry.dependency('feed', { timeout: 30_000 })
+    const visit = here.enter()
+    const { clock } = here
+    const begin = (): { call: Promise<string> } => ({ call: feed.run(() => new Promise<string>(() => undefined)) })
+    const all = visit.scope.run(() => watch(gather(begin, { within: 20_000, clock })))
+    visit.close(undefined)
+    await clock.advance(1_000)
+    expect(all.value!.missing).toMatchObject({ call: { code: 'ERR_DEADLINE' } })
+    expect(feed.inFlight()[0]!.callerGone).toBe(true)
   })
 })
 

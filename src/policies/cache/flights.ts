@@ -1,3 +1,4 @@
+import { inside } from '../../core/ambient.js'
 import { abandon, launch, leave, recover, tryOnce } from '../../core/runner.js'
 import { bound } from '../../core/bound.js'
 import { Call, type CallOptions } from '../../core/call.js'
@@ -8,7 +9,7 @@ import type { Departure } from '../../core/guard.js'
 const MOST = 10_000
 
 interface Flight {
-  /** The shared call: under the operation's own timeout, nobody's deadline and nobody's signal. */
+  /** The shared call: under the operation's own timeout, nobody's deadline, nobody's signal, and in no caller's request. */
   readonly call: Call
   readonly landed: Promise<unknown>
   readonly callers: Set<Call>
@@ -52,7 +53,8 @@ export class Flights {
     const call = new Call(leader.pipeline, leader.args, options, this.#index + 1)
     call.key = key
     call.sequence = leader.sequence
-    const flight: Flight = { call, landed: launch(call), callers: new Set() }
+    const landed = inside(call.around, () => launch(call))
+    const flight: Flight = { call, landed, callers: new Set() }
     this.#flights.set(key, flight)
     const land = (): void => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)
@@ -85,6 +87,8 @@ export class Flights {
     const remaining = caller.remaining(caller.began)
     const patience = Math.min(asked, remaining)
     if (patience === Infinity || flight.call.done) return flight.landed
+    // A timer of its own would come too late for the end of a gather, which waits for nobody.
+    if (remaining <= asked && caller.timedByRequest) return this.#untilOverdue(caller, flight, key)
     const { clock, dependency, name } = caller.pipeline
     return bound(clock, flight.landed, patience, () => {
       const error =
@@ -93,6 +97,16 @@ export class Flights {
           : new CallTimeoutError(`${dependency} (${name}): no answer within ${asked} ms`, { dependency })
       this.#leave(caller, flight, key, 'cut', error)
       throw error
+    })
+  }
+
+  #untilOverdue(caller: Call, flight: Flight, key: string): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      flight.landed.then(resolve, reject)
+      caller.onOverdue = (error) => {
+        this.#leave(caller, flight, key, 'cut', error)
+        reject(error)
+      }
     })
   }
 
@@ -133,5 +147,7 @@ export class Flights {
     // Said here, because `leave` takes every departure for an abort, and one that was cut short may be a slow sample.
     if (flight.call.attempt !== undefined) abandon(flight.call.attempt, why, reason)
     leave(flight.call, reason)
+    // What its operation has called is told too, now that nobody waits for it.
+    flight.call.around?.abort(reason)
   }
 }

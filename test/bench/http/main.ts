@@ -22,9 +22,11 @@ const { values } = parseArgs({ options: { quick: { type: 'boolean', default: fal
 const rounds = values.quick ? 3 : 9
 const seconds = values.quick ? 1 : 3
 const frameworks = ['express', 'fastify'] as const
-const variants = ['bare', 'guarded'] as const
+/** `scope`: nothing but an AsyncLocalStorage, the least that a guard can cost. */
+const variants = ['bare', 'scope', 'guarded'] as const
+type Variant = (typeof variants)[number]
 
-async function start(framework: string, variant: string): Promise<Server> {
+async function start(framework: string, variant: Variant): Promise<Server> {
   const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [framework, variant])
   const [{ url }] = (await once(child, 'message')) as [{ url: string }]
   return { child, url }
@@ -46,30 +48,43 @@ async function load(server: Server, duration: number): Promise<Round> {
 
 const median = (all: number[]): number => [...all].sort((a, b) => a - b)[all.length >> 1]!
 
-const report: Record<string, { perSecond: number; cpu: number }> = {}
-for (const framework of frameworks) {
-  const servers = { bare: await start(framework, 'bare'), guarded: await start(framework, 'guarded') }
-  for (const variant of variants) await load(servers[variant], 1)
-  const ratios: { perSecond: number[]; cpu: number[] } = { perSecond: [], cpu: [] }
-  for (let round = 0; round < rounds; round++) {
-    // In turn, and each in front every other time.
-    const order = round % 2 === 0 ? variants : ([...variants].reverse() as unknown as typeof variants)
-    const figures: Partial<Record<(typeof variants)[number], Round>> = {}
-    for (const variant of order) figures[variant] = await load(servers[variant], seconds)
-    ratios.perSecond.push(figures.guarded!.perSecond / figures.bare!.perSecond)
-    ratios.cpu.push(figures.bare!.cpu / figures.guarded!.cpu)
-    console.log(
-      `${framework.padEnd(8)} ${Math.round(figures.bare!.perSecond)} requests a second bare, ` +
-        `${Math.round(figures.guarded!.perSecond)} guarded; ` +
-        `${figures.bare!.cpu.toFixed(1)} and ${figures.guarded!.cpu.toFixed(1)} µs of CPU each`,
-    )
-  }
-  report[framework] = { perSecond: median(ratios.perSecond), cpu: median(ratios.cpu) }
-  for (const { child } of Object.values(servers)) child.disconnect()
+interface Ratio {
+  perSecond: number
+  cpu: number
 }
 
-for (const [framework, { perSecond, cpu }] of Object.entries(report))
-  console.log(`${framework}: guarded ÷ bare ${perSecond.toFixed(2)} in requests a second, ${cpu.toFixed(2)} by CPU`)
+const report: Record<string, Record<string, Ratio>> = {}
+for (const framework of frameworks) {
+  const servers = new Map<Variant, Server>()
+  for (const variant of variants) servers.set(variant, await start(framework, variant))
+  for (const server of servers.values()) await load(server, 1)
+  const rows: Record<Variant, Round>[] = []
+  for (let round = 0; round < rounds; round++) {
+    const row: Partial<Record<Variant, Round>> = {}
+    // In turn, and each in front as often as the others.
+    for (let i = 0; i < variants.length; i++) {
+      const variant = variants[(i + round) % variants.length]!
+      row[variant] = await load(servers.get(variant)!, seconds)
+    }
+    rows.push(row as Record<Variant, Round>)
+    const told = variants.map((of) => `${of} ${Math.round(row[of]!.perSecond)}/s ${row[of]!.cpu.toFixed(1)} µs`)
+    console.log(`${framework.padEnd(8)} ${told.join(', ')} of CPU each`)
+  }
+  const against = (of: Variant, base: Variant): Ratio => ({
+    perSecond: median(rows.map((row) => row[of].perSecond / row[base].perSecond)),
+    cpu: median(rows.map((row) => row[base].cpu / row[of].cpu)),
+  })
+  report[framework] = {
+    'guarded ÷ bare': against('guarded', 'bare'),
+    'scope ÷ bare': against('scope', 'bare'),
+    'guarded ÷ scope': against('guarded', 'scope'),
+  }
+  for (const { child } of servers.values()) child.disconnect()
+}
+
+for (const [framework, ratios] of Object.entries(report))
+  for (const [name, { perSecond, cpu }] of Object.entries(ratios))
+    console.log(`${framework}: ${name} ${perSecond.toFixed(2)} in requests a second, ${cpu.toFixed(2)} by CPU`)
 const file = fileURLToPath(new URL(`../results/http-${process.versions.node.split('.')[0]}.json`, import.meta.url))
 mkdirSync(fileURLToPath(new URL('../results', import.meta.url)), { recursive: true })
 writeFileSync(file, JSON.stringify({ node: process.version, report }, null, 2))

@@ -1,4 +1,6 @@
-// One hello server, in a process of its own: bare, or with scope, budget and health.
+// One hello server, in a process of its own: bare; with nothing but a request scope, which is the least that a guard can
+// cost; or with scope, budget and health.
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { createBudgets, createRegistry } from 'cofferdam'
@@ -11,10 +13,17 @@ const registry = createRegistry()
 registry.dependency('feed')
 const budgets = createBudgets({ slots: 200, classes: { pages: { guaranteed: 50 }, stats: { atMost: 20 } } })
 const hello = { hello: 'world' }
+const scopes = new AsyncLocalStorage<object>()
 
-async function onExpress(guarded: boolean): Promise<string> {
+type Variant = 'bare' | 'scope' | 'guarded'
+
+async function onExpress(variant: Variant): Promise<string> {
   const app = express()
-  if (guarded) {
+  if (variant === 'scope')
+    app.use((_request, _response, next) => {
+      scopes.run({}, next)
+    })
+  if (variant === 'guarded') {
     const guard = guardExpress({ registry, budgets, deadline: 5_000 })
     app.use(guard)
     app.get(
@@ -32,15 +41,19 @@ async function onExpress(guarded: boolean): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-async function onFastify(guarded: boolean): Promise<string> {
+async function onFastify(variant: Variant): Promise<string> {
   const app = Fastify()
-  if (guarded) await app.register(guardFastify, { registry, budgets, deadline: 5_000 })
-  app.get('/', { config: guarded ? { budget: 'pages' } : {} }, async () => hello)
+  if (variant === 'scope')
+    app.addHook('onRequest', (_request, _reply, next) => {
+      scopes.run({}, next)
+    })
+  if (variant === 'guarded') await app.register(guardFastify, { registry, budgets, deadline: 5_000 })
+  app.get('/', { config: variant === 'guarded' ? { budget: 'pages' } : {} }, async () => hello)
   return app.listen({ port: 0, host: '127.0.0.1' })
 }
 
 const [framework, variant] = process.argv.slice(2)
-const url = await (framework === 'express' ? onExpress : onFastify)(variant === 'guarded')
+const url = await (framework === 'express' ? onExpress : onFastify)(variant as Variant)
 process.on('message', () => process.send!({ cpu: process.cpuUsage() }))
 process.on('disconnect', () => process.exit())
 process.send!({ url })

@@ -113,6 +113,32 @@ export function leavingContract(driver: Driver): void {
       if (driver.follows) expect(later).toBe(0)
     })
 
+    it('does not keep what its handler undoes from being done', async () => {
+      const errors: unknown[] = []
+      const undone: unknown[] = []
+      const prepare = (registry: Registry): void => void registry.dependency('ledger')
+      const work = held(async () => {
+        const ledger = registry.get('ledger')!
+        const undo = ledger.wrap(() => Promise.resolve('undone'), { name: 'undo', detached: true })
+        await ledger.run(() => Promise.resolve()).catch((error: unknown) => errors.push(error))
+        undone.push(await undo())
+      })
+      const { site, registry, idle } = await world(driver, {
+        routes: [{ path: '/', budget: 'pages', handle: work.handle }],
+        prepare,
+      })
+      const client = ask(site, '/')
+      await work.reach(1)
+      client.leave()
+      await until(() => work.begun[0]!.signal.aborted, 'the server knows')
+      work.release()
+      await until(() => work.running() === 0, 'the handler has settled')
+      await idle()
+      // Where the guard doesn't follow the handler, the request is over with its connection.
+      expect(errors).toEqual(driver.follows ? [work.begun[0]!.signal.reason] : [])
+      expect(undone).toEqual(['undone'])
+    })
+
     for (const options of [{ detached: true }, { idempotent: false }] as const)
       it(`does not stop work that is ${Object.keys(options)[0] === 'detached' ? 'detached' : 'not idempotent'}`, async () => {
         const { client, dependency, signal, work, ended, idle } = await midway(options)
