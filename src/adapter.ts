@@ -4,6 +4,15 @@
  * @module
  */
 export { strictSnapshot } from './health/snapshot.js'
+export {
+  OperatorHandler,
+  type AuditEntry,
+  type Authorized,
+  type OperatorExchange,
+  type OperatorOptions,
+} from './operator-handler.js'
+export type { OperatorAction, OperatorTarget } from './operator/actions.js'
+export type { OperatorAnswer } from './operator/refused.js'
 export { Inbound, type InboundOptions } from './request/inbound.js'
 export { refusalOf, type Refusal } from './request/refusal.js'
 export { Scope } from './request/scope.js'

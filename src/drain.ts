@@ -16,12 +16,14 @@ export interface DrainOptions {
   timeout?: number
   /** How long aborted work may take to end, ms. Default 1,000. */
   grace?: number
+  /** Gives the drain up while work is still running: it rejects with the signal's reason, and lets calls in again. */
+  signal?: AbortSignal
 }
 
 /** A dependency that nobody uses until it is released. */
 export interface Drained extends AsyncDisposable {
-  /** Lets calls in again, once nobody else drains it. Idempotent. */
-  release(): void
+  /** Lets calls in again, once nobody else drains it; `by` whom, for the history. Idempotent. */
+  release(options?: { by?: string }): void
 }
 
 const schema = group({
@@ -29,7 +31,9 @@ const schema = group({
   by: v.optional(text),
   timeout: v.optional(duration),
   grace: v.optional(durationOrZero),
+  signal: v.optional(v.instance(AbortSignal, 'must be an AbortSignal')),
 })
+const releaseSchema = group({ by: v.optional(text) })
 
 /** @internal */
 export function drainOptions(options: unknown): DrainOptions {
@@ -64,22 +68,28 @@ export class Drains {
   /** @throws DrainError (`ERR_DRAIN`) when work is still running at the end; calls are let in again then */
   async drain(options: DrainOptions): Promise<Drained> {
     const { name, clock, inFlight, dismiss, note } = this.#of
+    const { timeout = this.#of.timeout(), grace = 1_000, signal } = options
+    signal?.throwIfAborted()
     this.#holders.add(options)
     note(options.reason, options.by)
     this.#say()
     dismiss()
-    const release = (): void => {
+    const release = (given: { by?: string } = {}): void => {
+      const { by = options.by } = parse(releaseSchema, given, 'release')
       if (!this.#holders.delete(options)) return
-      note(undefined, options.by)
+      note(undefined, by)
       this.#say()
     }
-    const { timeout = this.#of.timeout(), grace = 1_000 } = options
     const ended = (): boolean => inFlight.size + inFlight.forgotten === 0
-    await bound(clock, inFlight.empty(), timeout, () => undefined)
-    if (!ended()) {
+    await emptyOrAborted(clock, inFlight, timeout, signal)
+    if (!ended() && signal?.aborted !== true) {
       const aborted = new DOMException(`${name} is drained`, 'AbortError')
       for (const attempt of inFlight) abortWork(attempt, aborted)
-      await bound(clock, inFlight.empty(), grace, () => undefined)
+      await emptyOrAborted(clock, inFlight, grace, signal)
+    }
+    if (signal?.aborted === true) {
+      release()
+      throw signal.reason
     }
     if (ended()) {
       const dispose = (): Promise<void> => {
@@ -102,4 +112,18 @@ export class Drains {
     const [first] = this.#holders
     this.#of.hold(first?.reason, first?.by)
   }
+}
+
+/** Until no work is left, `ms` have passed, or the signal aborts. */
+async function emptyOrAborted(
+  clock: Clock,
+  inFlight: InFlight<Attempt>,
+  ms: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  let giveUp!: () => void
+  const aborted = new Promise<void>((resolve) => (giveUp = resolve))
+  signal?.addEventListener('abort', giveUp)
+  await bound(clock, Promise.race([inFlight.empty(), aborted]), ms, () => undefined)
+  signal?.removeEventListener('abort', giveUp)
 }

@@ -241,6 +241,11 @@ export class Registry {
     }))
   }
 
+  /** @internal Something of the caller's that was run for him threw: for whoever listens to `error`. */
+  report(error: unknown, event: string): void {
+    this.#events.emit('error', { error, event })
+  }
+
   /** Only while somebody listens does a call tell of its end. */
   #watchCalls(): void {
     const { ended } = this.#watch

@@ -41,7 +41,7 @@ const reviewed = {
   ],
   './express': ['cofferdam'],
   './fastify': ['cofferdam', 'default'],
-  './adapter': ['Inbound', 'Scope', 'refusalOf', 'strictSnapshot', 'watchClose'],
+  './adapter': ['Inbound', 'OperatorHandler', 'Scope', 'refusalOf', 'strictSnapshot', 'watchClose'],
   './testing': ['ManualClock', 'settle'],
 }
 

@@ -1,7 +1,23 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
-import { Inbound, refusalOf, strictSnapshot, watchClose, type InboundOptions, type Visit } from '../adapter.js'
-import { DeadlineError, OptionError, UnavailableError, type Registry, type Snapshot } from '../index.js'
+import {
+  Inbound,
+  OperatorHandler,
+  refusalOf,
+  strictSnapshot,
+  watchClose,
+  type InboundOptions,
+  type Visit,
+} from '../adapter.js'
+import {
+  DeadlineError,
+  OptionError,
+  UnavailableError,
+  type OperatorOptions,
+  type Registry,
+  type Snapshot,
+} from '../index.js'
 import { ignoreLate } from './ignore-late.js'
+import { exchangeOf } from './operator.js'
 
 /** Options of {@link cofferdam} for Express. */
 export type ExpressGuardOptions<Name extends string> = InboundOptions<Registry, Name>
@@ -34,6 +50,12 @@ export interface ExpressGuard<Name extends string> extends RequestHandler {
   errors(): ErrorRequestHandler
   /** 200 when the process should be sent requests, else 503. */
   ready(): RequestHandler
+  /**
+   * What operators may do, over HTTP: `app.use('/ops', guard.operator({ authorize }))`, before or after a body parser.
+   * It has no deadline: a drain takes as long as it was given.
+   * @throws OptionError (`ERR_OPTION`), also without `authorize` unless `NODE_ENV` is `development`
+   */
+  operator(options?: OperatorOptions<Request>): RequestHandler
   /**
    * For after the server's own `close()`: lets go of timers. Without it one for each deadline runs out by itself, and keeps
    * no process alive. Registry and budgets are closed by whoever made them: other apps may share them.
@@ -68,6 +90,7 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
   const { registry } = options
   const inbound = new Inbound<Name>(registry, options, 'cofferdam')
   const production = process.env.NODE_ENV === 'production'
+  const operators: OperatorHandler<Request>[] = []
   const known = (response: Response): Required<Carrier> => {
     const carrier = response as Carrier
     if (carrier[VISIT] === undefined)
@@ -169,8 +192,18 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
         response.status(readiness.ready ? 200 : 503).json(readiness)
       }
     },
+    operator(given: OperatorOptions<Request> = {}): RequestHandler {
+      const operator = new OperatorHandler<Request>(registry, inbound.budgets, given, 'operator')
+      operators.push(operator)
+      return (request, response) => {
+        const visit = (response as Carrier)[VISIT]
+        visit?.deadlines?.remove(visit)
+        void operator.handle(exchangeOf(request, response))
+      }
+    },
     close(): void {
       inbound.finish()
+      for (const operator of operators) operator.close()
     },
   })
 }

@@ -1,7 +1,24 @@
 import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { Inbound, refusalOf, strictSnapshot, watchClose, type InboundOptions, type Visit } from '../adapter.js'
-import { DeadlineError, OptionError, UnavailableError, type Budgets, type Registry, type Snapshot } from '../index.js'
+import {
+  Inbound,
+  OperatorHandler,
+  refusalOf,
+  strictSnapshot,
+  watchClose,
+  type InboundOptions,
+  type Visit,
+} from '../adapter.js'
+import {
+  DeadlineError,
+  OptionError,
+  UnavailableError,
+  type Budgets,
+  type OperatorOptions,
+  type Registry,
+  type Snapshot,
+} from '../index.js'
+import { isOperators, serveOperators } from './operator.js'
 import { releaseAtHijack, settleOnceClosed } from './reply.js'
 
 /**
@@ -29,6 +46,11 @@ export interface OwnBudget {
 export interface FastifyGuardOptions extends InboundOptions<Registry, string> {
   /** Where readiness is answered. Default: nowhere. */
   ready?: string
+  /**
+   * Where operators may act, over HTTP. It takes no slot and has no deadline: a drain takes as long as it was given.
+   * Default: nowhere. Without `authorize` it is refused unless `NODE_ENV` is `development`.
+   */
+  operator?: OperatorOptions<FastifyRequest> & { prefix: string }
 }
 
 declare module 'fastify' {
@@ -62,7 +84,7 @@ interface RouteConfig {
 type RouteGuard = { budget: string | undefined; requires: readonly string[] }
 
 function install(app: FastifyInstance, options: FastifyGuardOptions): void {
-  const { registry, ready, ...given } = options
+  const { registry, ready, operator, ...given } = options
   if (app.hasDecorator('cofferdam')) throw new OptionError('cofferdam', 'is registered already')
   const inbound = new Inbound<string>(registry, { registry, ...given }, 'cofferdam')
   const production = process.env.NODE_ENV === 'production'
@@ -126,16 +148,20 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
       if (reply.sent || reply.raw.headersSent) return
       void reply.send(told(new DeadlineError('the time for the request is over'), reply))
     }
-    // A getter that makes a new object each time.
-    const route = request.routeOptions
-    const visit = inbound.enter(request.headers, late, route.config.deadline)
-    const carrier = request as Carrier
-    carrier[VISIT] = visit
-    carrier[ROUTE] = route
     const health = registry.snapshot()
     request.health = production ? health : strictSnapshot(health)
     const locals = reply as unknown as { locals?: object }
     locals.locals = { ...locals.locals, health: request.health }
+    // A getter that makes a new object each time.
+    const route = request.routeOptions
+    if (isOperators(route)) {
+      next()
+      return
+    }
+    const visit = inbound.enter(request.headers, late, route.config.deadline)
+    const carrier = request as Carrier
+    carrier[VISIT] = visit
+    carrier[ROUTE] = route
     watchClose(visit, request.raw, reply.raw)
     if (request.headers.upgrade !== undefined) releaseAtHijack(visit, reply)
     if (request.raw.httpVersionMajor > 1) settleOnceClosed(reply)
@@ -170,6 +196,10 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
     closed()
   })
 
+  if (operator !== undefined) {
+    const { prefix, ...rest } = operator
+    serveOperators(app, prefix, new OperatorHandler<FastifyRequest>(registry, inbound.budgets, rest, 'operator'))
+  }
   if (ready !== undefined)
     app.get(ready, { config: { [READINESS]: true } as object }, (_request, reply) => {
       const readiness = registry.ready()

@@ -56,6 +56,6 @@ function openOn(socket: Socket): Set<Visit> {
 }
 
 /** Under HTTP/2 an aborted response emits `finish` all the same. */
-function isAnswered(response: ServerResponse & { stream?: { aborted?: boolean } }): boolean {
+export function isAnswered(response: ServerResponse & { stream?: { aborted?: boolean } }): boolean {
   return response.writableFinished && response.stream?.aborted !== true
 }
