@@ -271,7 +271,7 @@ describe('a change that is refused', () => {
     const feed = registry.dependency('feed', given)
     const { settings } = feed
     expect(() => {
-      registry.configure('feed', { longCall: 77, required: true, ...changes } as never)
+      registry.configure('feed', { longCall: 77, required: true, ...changes })
     }).toThrow(expect.objectContaining({ code: 'ERR_OPTION', path }) as Error)
     expect(feed.settings).toBe(settings)
     expect([feed.required, feed.health().slots.capacity, registry.history()]).toEqual([
@@ -317,8 +317,8 @@ describe('a change', () => {
 
   it('adds to those before; what is given as undefined is not given', () => {
     const feed = rig({ timeout: 500, bulkhead: { slots: 7 }, circuit: { failureRate: 0.7 } })
-    configure(feed, { bulkhead: { queue: 3, slots: undefined }, timeout: undefined })
-    configure(feed, { circuit: { slowRate: 0.9, failureRate: undefined } } as DependencyChanges)
+    configure(feed, { bulkhead: { queue: 3, slots: undefined }, timeout: undefined } as never)
+    configure(feed, { circuit: { slowRate: 0.9, failureRate: undefined } } as never)
     expect(feed.dependency.settings).toMatchObject({
       timeout: 500,
       bulkhead: { slots: 7, queue: 3 },
