@@ -42,7 +42,8 @@ export class Monitors implements Recovery {
   readonly #watched: Watched
   readonly #invariants: Invariants
   readonly #polled: InvariantState[]
-  readonly #ended = new AbortController()
+  /** For what is being read at the end; only where something is. */
+  #ended: AbortController | undefined
   #polls: Periodic[] = []
   /** What has been found broken and not been acknowledged, by name. */
   readonly #broken = new Map<string, { reason: string }>()
@@ -67,6 +68,8 @@ export class Monitors implements Recovery {
 
   /** Begins to poll: not before all else of the dependency stands. */
   begin(): void {
+    if (this.#polled.length === 0) return
+    this.#ended = new AbortController()
     this.#polls = this.#polled.map(
       (state) => new Periodic(this.#watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
     )
@@ -154,12 +157,12 @@ export class Monitors implements Recovery {
   stop(): void {
     this.#probe?.stop()
     for (const poll of this.#polls) poll.stop()
-    this.#ended.abort()
+    this.#ended?.abort()
   }
 
   /** Never rejects. */
   async #poll(state: InvariantState): Promise<Proof> {
-    const { signal } = this.#ended
+    const signal = this.#ended?.signal
     try {
       const finding = await state.poll(signal)
       this.#readable(state, true)
@@ -167,7 +170,7 @@ export class Monitors implements Recovery {
       this.#violated(state.name, finding.violation)
       return 'broken'
     } catch {
-      if (!signal.aborted) this.#readable(state, false)
+      if (signal?.aborted !== true) this.#readable(state, false)
       return 'unreadable'
     }
   }
