@@ -66,7 +66,7 @@ export type RunOptions<R> = CallOptions & Omit<OperationOptions<[], R>, keyof Ca
 export class Dependency implements Gated {
   readonly name: string
   /** @internal */
-  readonly [GATE]: { gate: Gate; tally: Tally }
+  readonly [GATE]: { gate: Gate; tally: Tally; inFlight: InFlight<Attempt> }
   readonly #host: DependencyHost
   readonly #clock: Clock
   readonly #tally = new Tally()
@@ -130,7 +130,7 @@ export class Dependency implements Gated {
     })
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
-    this[GATE] = { gate: this.#verdict, tally: this.#tally }
+    this[GATE] = { gate: this.#verdict, tally: this.#tally, inFlight: this.#inFlight }
     this.#monitors.begin()
     this.#monitors.probe(settings.probe)
   }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { createRegistry, type Drained, type DependencyOptions, type OperationOptions } from '../src/index.js'
+import {
+  circuit,
+  compose,
+  createRegistry,
+  type Drained,
+  type DependencyOptions,
+  type OperationOptions,
+} from '../src/index.js'
 import { ManualClock, settle } from '../src/testing.js'
 import { watch } from './support/calls.js'
 import { gate, type Gate } from './support/gate.js'
@@ -162,6 +169,22 @@ describe('a drain', () => {
     work.open('saved')
     await settle()
     expect(drained.state).toBe('resolved')
+  })
+
+  it('waits for operations that were composed by hand around its circuit, and refuses more of them', async () => {
+    const clock = new ManualClock()
+    const dependency = createRegistry({ clock }).dependency('feed')
+    const work = gate<string>()
+    const load = compose([], [circuit(dependency)], { clock, name: 'by hand' })(() => work.promise)
+    const caller = watch(load())
+    expect(dependency.inFlight()).toMatchObject([{ operation: 'by hand' }])
+    const drained = watch(dependency.drain({ reason, timeout: 1_000 }))
+    await clock.advance(500)
+    expect(drained.state).toBe('pending')
+    await expect(load()).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    work.open('ok')
+    await settle()
+    expect([caller.value, drained.state]).toEqual(['ok', 'resolved'])
   })
 
   it('waits for calls that went straight through while it was disabled, and refuses more of them', async () => {

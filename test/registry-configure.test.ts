@@ -317,8 +317,8 @@ describe('a change', () => {
 
   it('adds to those before; what is given as undefined is not given', () => {
     const feed = rig({ timeout: 500, bulkhead: { slots: 7 }, circuit: { failureRate: 0.7 } })
-    configure(feed, { bulkhead: { queue: 3, slots: undefined }, timeout: undefined })
-    configure(feed, { circuit: { slowRate: 0.9, failureRate: undefined } } as DependencyChanges)
+    configure(feed, { bulkhead: { queue: 3, slots: undefined }, timeout: undefined } as never)
+    configure(feed, { circuit: { slowRate: 0.9, failureRate: undefined } } as never)
     expect(feed.dependency.settings).toMatchObject({
       timeout: 500,
       bulkhead: { slots: 7, queue: 3 },

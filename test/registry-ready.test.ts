@@ -143,18 +143,19 @@ describe('a process whose required dependency has a probe', () => {
   })
 
   it('does not wait for it where a call has succeeded, or an operator vouches for it, or rules are only watched', async () => {
-    for (const vouch of [
-      ({ feed }: ReturnType<typeof made>) => feed.succeed(),
-      ({ feed }: ReturnType<typeof made>) => {
+    const vouchers: ((one: ReturnType<typeof made>) => unknown)[] = [
+      ({ feed }) => feed.succeed(),
+      ({ feed }) => {
         feed.registry.setMode('feed', 'available', { reason: 'the monitor is broken' })
       },
-      ({ feed }: ReturnType<typeof made>) => {
+      ({ feed }) => {
         feed.registry.disable('feed')
       },
-      ({ feed }: ReturnType<typeof made>) => {
+      ({ feed }) => {
         feed.registry.configure('feed', { enforce: false })
       },
-    ]) {
+    ]
+    for (const vouch of vouchers) {
       const one = made()
       one.feed.answer = 'fail'
       await one.feed.clock.advance(500)

@@ -64,7 +64,7 @@ export function compose(
       // Reporting has failed too; there is nobody left to tell, and the call must still be settled.
     }
   }
-  const gate = guards.find((policy) => policy.gate !== undefined)?.gate
+  const { gate, inFlight } = guards.find((policy) => policy.gate !== undefined) ?? {}
   const bounded = guards.some(({ kind }) => kind === 'timeout')
   return (operation) => {
     if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
@@ -83,7 +83,7 @@ export function compose(
         operation: operation as unknown as Operation<never[], unknown>,
         total: undefined,
         patience: undefined,
-        inFlight: new InFlight<Attempt>(),
+        inFlight: inFlight ?? new InFlight<Attempt>(),
         counts: true,
         detached: 'never',
         label: undefined,

@@ -1,5 +1,6 @@
 import type { Attempt } from './attempt.js'
 import type { CofferdamError } from './errors.js'
+import type { InFlight } from './in-flight.js'
 import type { Tally } from './tally.js'
 
 /** What an attempt has to say of the dependency; `cut` is one that was given less time than its own. */
@@ -31,5 +32,5 @@ export const GATE = Symbol('cofferdam.gate')
 
 /** Something whose verdict a circuit can follow: a dependency. */
 export interface Gated {
-  readonly [GATE]: { gate: Gate; tally: Tally }
+  readonly [GATE]: { gate: Gate; tally: Tally; inFlight: InFlight<Attempt> }
 }

@@ -1,6 +1,8 @@
+import type { Attempt } from './attempt.js'
 import type { Clock } from './clock.js'
 import type { Gate } from './gate.js'
 import type { Guard, Recoverer } from './guard.js'
+import type { InFlight } from './in-flight.js'
 import type { StallWatch } from './stall.js'
 import type { Tally } from './tally.js'
 
@@ -26,6 +28,8 @@ export interface GuardPolicy {
   readonly kind: string
   /** The gate that it obeys, if it obeys one. */
   readonly gate?: Gate
+  /** Where the work is listed that it guards, if a dependency has to know of it: it can't be emptied otherwise. */
+  readonly inFlight?: InFlight<Attempt>
   make(host: PolicyHost): Guard
 }
 

@@ -42,7 +42,7 @@ export class Monitors implements Recovery {
   readonly #watched: Watched
   readonly #invariants: Invariants
   readonly #polled: InvariantState[]
-  /** Ends the readings that are going on. */
+  /** For what is being read at the end; only where something is. */
   #ended: AbortController | undefined
   #polls: Periodic[] = []
   /** What has been found broken and not been acknowledged, by name. */
@@ -68,6 +68,8 @@ export class Monitors implements Recovery {
 
   /** Begins to poll: not before all else of the dependency stands. */
   begin(): void {
+    if (this.#polled.length === 0) return
+    this.#ended = new AbortController()
     this.#polls = this.#polled.map(
       (state) => new Periodic(this.#watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
     )
@@ -160,7 +162,7 @@ export class Monitors implements Recovery {
 
   /** Never rejects. */
   async #poll(state: InvariantState): Promise<Proof> {
-    const { signal } = (this.#ended ??= new AbortController())
+    const signal = this.#ended?.signal
     try {
       const finding = await state.poll(signal)
       this.#readable(state, true)
@@ -168,7 +170,7 @@ export class Monitors implements Recovery {
       this.#violated(state.name, finding.violation)
       return 'broken'
     } catch {
-      if (!signal.aborted) this.#readable(state, false)
+      if (signal?.aborted !== true) this.#readable(state, false)
       return 'unreadable'
     }
   }

@@ -79,6 +79,6 @@ export class Circuit implements Guard {
 export function circuit(dependency: Gated): GuardPolicy {
   if (!(Object(dependency) === dependency && GATE in dependency))
     throw new OptionError('circuit', 'must be given a dependency of a registry')
-  const { gate, tally } = dependency[GATE]
-  return { role: 'guard', kind: 'circuit', gate, make: () => new Circuit(gate, tally) }
+  const { gate, tally, inFlight } = dependency[GATE]
+  return { role: 'guard', kind: 'circuit', gate, inFlight, make: () => new Circuit(gate, tally) }
 }

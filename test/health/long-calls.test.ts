@@ -180,7 +180,8 @@ describe('inFlight()', () => {
     await feed.clock.advance(300)
     watch(feed.call())
     await feed.clock.advance(300)
-    expect(feed.dependency.inFlight().map(({ abort: _, ...seen }) => seen)).toEqual([
+    const seen = feed.dependency.inFlight()
+    expect(seen.map((work) => ({ ...work, abort: typeof work.abort }))).toEqual([
       {
         since: began,
         operation: 'load',
@@ -189,8 +190,9 @@ describe('inFlight()', () => {
         attempt: 1,
         callerGone: true,
         reclaimed: false,
+        abort: 'function',
       },
-      { since: began + 300, operation: 'load', attempt: 1, callerGone: false, reclaimed: false },
+      { since: began + 300, operation: 'load', attempt: 1, callerGone: false, reclaimed: false, abort: 'function' },
     ])
     feed.clock.stepWall(3_600_000)
     expect(feed.dependency.inFlight()[1]!.since).toBe(began + 300 + 3_600_000)

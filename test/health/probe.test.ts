@@ -115,11 +115,12 @@ describe('a probe that is inconclusive', () => {
   })
 
   it('leaves the trial to a call, and the snapshot says so', async () => {
-    const feed = await opened({ successes: 2 })
-    feed.answer = 'notFound'
-    // Looked at before the probe has answered: nobody's call is wanted yet.
-    feed.registry.snapshot()
+    const feed = await opened({ successes: 3 })
+    feed.answer = 'pass'
     await feed.clock.advance(5_000)
+    expect(feed.registry.snapshot().feed).toMatchObject({ circuit: 'half-open', available: false })
+    feed.answer = 'notFound'
+    await feed.clock.advance(EVERY)
     expect(feed.registry.snapshot().feed).toMatchObject({ circuit: 'half-open', available: true, mode: 'unavailable' })
     await feed.succeed()
     expect(feed.dependency.mode).toBe('available')
