@@ -130,9 +130,9 @@ export class Probe {
       this.#reports.ailing('the probe is inconclusive: the fault may be its own')
       return
     }
-    this.#reports.ailing(undefined)
     this.#inARow = this.last === answer ? this.#inARow + 1 : 1
     this.last = answer
+    this.#reports.ailing(undefined)
   }
 
   #judgeTrial(answer: 'passed' | 'failed'): void {
