@@ -296,6 +296,8 @@ export class Registry {
         if (!this.#control.closed) this.#tellChildren(name)
       },
       warned: ({ warning, text }, raised) => {
+        // A probe that can't tell leaves the trial to calls: what looks at the snapshot first must learn of it.
+        if (warning === 'probe') this.#snapshot = undefined
         if (events.has('warning')) events.emit('warning', { dependency: name, warning, raised, text, at: clock.wall() })
       },
       flapping: (flapping) => {

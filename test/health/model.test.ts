@@ -5,7 +5,7 @@ import { World, type How } from './model/world.js'
 
 // The same runs each time; another seed explores others.
 const seed = Number(process.env['SEED'] ?? 20_260_101)
-const numRuns = Number(process.env['RUNS'] ?? 150)
+const numRuns = Number(process.env['RUNS'] ?? 100)
 
 /** One thing that can happen, to the real registry and to the model. */
 class Step implements fc.AsyncCommand<Model, World> {

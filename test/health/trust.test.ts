@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { invariant } from '../../src/index.js'
+import { INCONCLUSIVE, invariant } from '../../src/index.js'
 import type { DependencyOptions } from '../../src/index.js'
 import { gate, type Gate } from '../support/gate.js'
 import { rig } from '../support/rig.js'
@@ -516,5 +516,28 @@ describe('a parent that is closed alone', () => {
     other.registry.dependency('db')
     await other.registry.close()
     expect(other.flips).toEqual([])
+  })
+})
+
+describe('a snapshot', () => {
+  it('says that it is worth calling as soon as the trial is left to calls, because the probe can’t tell', async () => {
+    let answer: unknown = INCONCLUSIVE
+    const feed = rig({ probe: { run: () => answer, every: 1_000 }, circuit: { openFor: 5_000 } })
+    const heard: boolean[] = []
+    feed.registry.on('warning', () => heard.push(feed.registry.snapshot()['feed']!.available))
+    answer = true
+    await feed.clock.advance(2_000)
+    await feed.failing(10)
+    answer = INCONCLUSIVE
+    await feed.clock.advance(4_990)
+    expect(feed.registry.snapshot()['feed']!.available).toBe(false)
+    await feed.clock.advance(20)
+    expect(feed.registry.snapshot()['feed']!.available).toBe(true)
+    answer = true
+    await feed.clock.advance(1_100)
+    expect(feed.registry.snapshot()['feed']!.available).toBe(false)
+    expect(heard).toEqual([true, false])
+    await feed.clock.advance(1_100)
+    expect(feed.registry.snapshot()['feed']).toMatchObject({ available: true, mode: 'available' })
   })
 })

@@ -197,10 +197,18 @@ export class Model {
     this.#samples = this.#samples.filter(({ at }) => at > this.now - 3_600_000)
   }
 
-  get #healthy(): boolean {
+  get window(): { calls: number; failures: number } {
     this.#forgetOld()
-    const bad = this.#samples.filter(({ failed }) => failed).length
-    return this.#samples.length > 0 && bad < this.#samples.length / 2
+    return { calls: this.#samples.length, failures: this.#samples.filter(({ failed }) => failed).length }
+  }
+
+  get ramping(): boolean {
+    return this.#ramp !== undefined
+  }
+
+  get #healthy(): boolean {
+    const { calls, failures } = this.window
+    return calls > 0 && failures < calls / 2
   }
 
   // Opening and recovering.
@@ -446,7 +454,8 @@ export class Model {
     this.#prove((result) => {
       if (this.#waived.get(voice) !== waiver) return
       this.#waived.delete(voice)
-      if (this.#told === 'unavailable' && result === 'unreadable' && this.ruling === undefined) this.#open('traffic')
+      if (this.enforce && this.#told === 'unavailable' && result === 'unreadable' && this.ruling === undefined)
+        this.#open('traffic')
       else this.#returned()
     })
   }

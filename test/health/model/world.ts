@@ -188,8 +188,13 @@ export class World {
     const seen = { mode: health.mode, inFlight: health.inFlight, flips: this.flips }
     expect(seen).toEqual({ mode: model.mode, inFlight: model.works.size, flips: model.flips })
     if (!model.closed) {
-      const { wouldBe, available, circuit, retryAfter } = health
-      expect({ wouldBe, available, circuit }).toEqual({
+      const { wouldBe, available, circuit, retryAfter, ramp = 1 } = health
+      const { calls, failures } = health.window
+      // Its last step may come a hair early, and is made up for by another.
+      const ramping = ramp < 0.999
+      expect({ wouldBe, available, circuit, ramping, window: { calls, failures } }).toEqual({
+        ramping: model.ramping,
+        window: model.window,
         wouldBe: model.wouldBe,
         available: model.available,
         circuit: model.circuit.kind,
