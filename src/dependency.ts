@@ -318,6 +318,11 @@ export class Dependency implements Gated {
     this.#verdict.setParent(reason)
   }
 
+  /** @internal Whether somebody listens for work that takes long. */
+  set longCallsHeard(heard: boolean) {
+    this.#longCalls.heard = heard
+  }
+
   /**
    * @internal Whether nobody knows yet if it is there: a first probe is awaited, and neither a call nor an operator has
    * vouched for it meanwhile.

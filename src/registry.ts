@@ -99,6 +99,7 @@ export class Registry {
       throw error
     }
     this.#dependencies.set(name, dependency)
+    if (this.#events.has('longCall')) dependency.longCallsHeard = true
     this.#snapshot = undefined
     this.#tellChild(name)
     return dependency
@@ -218,10 +219,10 @@ export class Registry {
    */
   on<Name extends keyof RegistryEvents>(event: Name, listener: (payload: RegistryEvents[Name]) => unknown): () => void {
     const off = this.#events.on(event, listener)
-    this.#watchCalls()
+    this.#listened(event)
     return () => {
       off()
-      this.#watchCalls()
+      this.#listened(event)
     }
   }
 
@@ -246,16 +247,16 @@ export class Registry {
     this.#events.emit('error', { error, event })
   }
 
-  /** Only while somebody listens does a call tell of its end. */
-  #watchCalls(): void {
-    const { ended } = this.#watch
-    if (!this.#events.has('call')) this.#watch.ended = undefined
-    else
-      this.#watch.ended =
-        ended ??
-        ((call, error, failed) => {
-          this.#events.emit('call', storyOf(call, error, failed, this.clock.now()))
-        })
+  /** Only while somebody listens does a call tell of its end, and is work looked at that takes long. */
+  #listened(event: keyof RegistryEvents): void {
+    const heard = this.#events.has(event)
+    if (event === 'longCall') for (const dependency of this.#dependencies.values()) dependency.longCallsHeard = heard
+    else if (event === 'call')
+      this.#watch.ended = heard
+        ? (call, error, failed) => {
+            this.#events.emit('call', storyOf(call, error, failed, this.clock.now()))
+          }
+        : undefined
   }
 
   /** Whoever is on hand to those who are depended on: one that is unavailable is the reason. */

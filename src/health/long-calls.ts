@@ -30,7 +30,12 @@ export class LongCalls {
     this.#inFlight = inFlight
     this.#limit = limit
     this.#tell = tell
-    inFlight.wake = this.#wake
+  }
+
+  /** While somebody listens; until then no timer runs, and work costs nothing more. */
+  set heard(heard: boolean) {
+    if (!heard) this.#rest()
+    else if (this.#next === undefined) this.#look()
   }
 
   /** Another limit, ms, for what runs already too. */
@@ -47,12 +52,12 @@ export class LongCalls {
   }
 
   stop(): void {
-    this.#inFlight.wake = undefined
-    if (this.#next !== undefined) this.#background().agenda.cancel(this.#next)
+    this.#rest()
     this.#stopped = true
   }
 
   readonly #look = (): void => {
+    if (this.#stopped) return
     const now = this.#clock.now()
     const long: Attempt[] = []
     this.#next = undefined
@@ -71,6 +76,12 @@ export class LongCalls {
       this.#told.add(attempt)
       this.#tell(attempt, now - attempt.startedAt)
     }
+  }
+
+  #rest(): void {
+    this.#inFlight.wake = undefined
+    if (this.#next !== undefined) this.#background().agenda.cancel(this.#next)
+    this.#next = undefined
   }
 
   #again(ms: number): void {
