@@ -238,9 +238,11 @@ export class Verdict implements Gate {
     if (this.#state.kind === 'half-open' && this.#state.step === 'trial') this.#trialPassed('its probes passed')
   }
 
+  /** Also while an operator is awaited: what had recovered is gone again. */
   trialProbeFailed(): void {
     this.refresh()
-    if (this.#state.kind === 'half-open' && this.#state.step === 'trial') this.#trialFailed('the trial probe failed')
+    if (this.#state.kind === 'half-open' && this.#state.step !== 'invariants')
+      this.#trialFailed('the trial probe failed')
   }
 
   // Others who have a say.

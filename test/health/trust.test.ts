@@ -225,6 +225,22 @@ describe('a recovery whose last step is an operator’s', () => {
     expect(dependency.mode).toBe('unavailable')
   })
 
+  it('is off when a probe fails while the operator is awaited', async () => {
+    let well = true
+    const { registry, dependency, failing, clock } = watched({
+      circuit: { recover: 'operator' },
+      probe: { run: () => (well ? Promise.resolve() : Promise.reject(new Error('down'))), every: 5_000, successes: 1 },
+    })
+    await failing(10)
+    await clock.advance(5_000)
+    expect(dependency.health().reason).toBe('its probes passed; an operator has the last word')
+    well = false
+    await clock.advance(6_000)
+    expect(dependency.health()).toMatchObject({ mode: 'unavailable', circuit: 'open' })
+    await registry.acknowledge('feed')
+    expect(dependency.mode).toBe('unavailable')
+  })
+
   it('waits no more once it is configured to recover by itself', async () => {
     const { registry, dependency, failing, succeed, clock } = watched({ circuit: { recover: 'operator' } })
     await failing(10)
