@@ -5,6 +5,7 @@ import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
 import type { Background } from './core/background.js'
 import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
 import { assemble } from './core/compose.js'
+import { CACHES, type Caches, type CacheSource } from './core/dump.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
 import type { Guard } from './core/guard.js'
@@ -65,6 +66,9 @@ export class Dependency implements Gated {
   readonly name: string
   /** @internal */
   readonly [GATE]: { gate: Gate; tally: Tally }
+  /** @internal */
+  readonly [CACHES]: Caches
+  readonly #sources: CacheSource[] = []
   readonly #host: DependencyHost
   readonly #clock: Clock
   readonly #tally = new Tally()
@@ -129,6 +133,14 @@ export class Dependency implements Gated {
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
     this[GATE] = { gate: this.#verdict, tally: this.#tally }
+    this[CACHES] = {
+      clock,
+      background: host.background,
+      sources: () => this.#sources,
+      report: (error) => {
+        host.report(error)
+      },
+    }
     this.#monitors.probe(settings.probe)
   }
 
@@ -441,6 +453,7 @@ export class Dependency implements Gated {
         this.#host.report(error)
       },
       trialDue: () => this.#verdict.trialDue,
+      background: this.#host.background,
     }
   }
 
@@ -491,10 +504,13 @@ export class Dependency implements Gated {
       policies.push({
         role: 'recoverer',
         kind: 'stale cache',
-        make: (host) =>
-          new StaleCache(host, cache, this.#store, () => {
+        make: (host) => {
+          const made = new StaleCache(host, cache, this.#store, () => {
             this.#host.olderValue(host.operation)
-          }),
+          })
+          this.#sources.push(...made.cache[CACHES]!.sources())
+          return made
+        },
       })
     return policies
   }
