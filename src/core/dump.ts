@@ -84,6 +84,8 @@ export interface CacheSource {
   readonly operation: string
   readonly scope: 'public' | 'private'
   take(options: DumpOptions): Taken
+  /** Whether JSON can carry a value. */
+  carriable(value: unknown): boolean
   /** @throws CacheDumpError (`ERR_CACHE_DUMP`) when it isn't of this operation */
   loading(head: unknown): Loading
 }

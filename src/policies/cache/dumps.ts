@@ -100,6 +100,10 @@ export class Dumps implements CacheSource {
     }
   }
 
+  carriable(value: unknown): boolean {
+    return carriable(value)
+  }
+
   loading(head: unknown): DumpLoading {
     return new DumpLoading(this.#of, head, this.#wall)
   }

@@ -146,9 +146,9 @@ export class Store {
 
   /** A delete somewhere else, that a dump tells of: it ends what came from older dumps, and keeps more of that out. */
   deleteLoaded(key: string, tombstone: Tombstone): void {
+    this.#bury(key, tombstone)
     const held = this.#lru?.peek(key)
-    if (held !== undefined && (!held.loaded || held.startedAt > tombstone.startedAt)) return
-    this.delete(key, tombstone)
+    if (held?.loaded === true && held.startedAt <= tombstone.startedAt) this.#lru!.delete(key)
   }
 
   /** The same of a clear. */
