@@ -392,6 +392,26 @@ describe('19. load', () => {
     }
   })
 
+  test.each<[string, (cache: Loads['load']['cache']) => void]>([
+    ['deleted', (cache) => cache.delete('a')],
+    ['cleared', (cache) => cache.clear()],
+  ])('what was loaded, served, and then %s by a newer dump isn’t followed by what is older', async (_, remove) => {
+    const there = loads()
+    const next = loads()
+    const early = next.load('a')
+    await there.clock.advance(10)
+    await next.clock.advance(10)
+    await there.fill('a', 'loaded')
+    next.load.cache.load(carried(there.load.cache.dump()))
+    await there.clock.advance(10)
+    await next.clock.advance(10)
+    remove(there.load.cache)
+    next.load.cache.load(carried(there.load.cache.dump()))
+    next.runs[0]!.open('earlier')
+    await early
+    expect(await next.failing('a')).toBe(down)
+  })
+
   test('what this process got itself is not deleted by a dump', async () => {
     const there = loads()
     const next = loads()
