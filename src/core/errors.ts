@@ -136,7 +136,10 @@ define(FailedValueError, 'FailedValueError', 'ERR_FAILED_VALUE')
 export class InvariantError extends CofferdamError {}
 define(InvariantError, 'InvariantError', 'ERR_INVARIANT')
 
-/** A dump or a file of cached values is torn, too large, or of something else, and was refused; or a file could not be read or written (`ERR_CACHE_DUMP`). */
+/**
+ * A dump or a file of cached values is torn, too large, or of something else, and was refused; or a file could not be
+ * read or written (`ERR_CACHE_DUMP`).
+ */
 export class CacheDumpError extends CofferdamError {}
 define(CacheDumpError, 'CacheDumpError', 'ERR_CACHE_DUMP')
 
