@@ -6,6 +6,7 @@ import type { Background } from './core/background.js'
 import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
 import { assemble } from './core/compose.js'
 import { ClosedError, InvariantError, OptionError } from './core/errors.js'
+import { CACHES, type Caches, type CacheSource } from './core/dump.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
 import type { Guard } from './core/guard.js'
 import { InFlight } from './core/in-flight.js'
@@ -67,6 +68,9 @@ export class Dependency implements Gated {
   readonly name: string
   /** @internal */
   readonly [GATE]: { gate: Gate; tally: Tally; inFlight: InFlight<Attempt> }
+  /** @internal */
+  readonly [CACHES]: Caches
+  readonly #sources: CacheSource[] = []
   readonly #host: DependencyHost
   readonly #clock: Clock
   readonly #tally = new Tally()
@@ -131,6 +135,14 @@ export class Dependency implements Gated {
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
     this[GATE] = { gate: this.#verdict, tally: this.#tally, inFlight: this.#inFlight }
+    this[CACHES] = {
+      clock,
+      background: host.background,
+      sources: () => this.#sources,
+      report: (error) => {
+        host.report(error)
+      },
+    }
     this.#monitors.begin()
     this.#monitors.probe(settings.probe)
   }
@@ -466,6 +478,7 @@ export class Dependency implements Gated {
         this.#host.report(error)
       },
       trialDue: () => this.#verdict.trialDue,
+      background: this.#host.background,
     }
   }
 
@@ -515,10 +528,13 @@ export class Dependency implements Gated {
       policies.push({
         role: 'recoverer',
         kind: 'stale cache',
-        make: (host) =>
-          new StaleCache(host, cache, this.#store, () => {
+        make: (host) => {
+          const made = new StaleCache(host, cache, this.#store, () => {
             this.#host.olderValue(host.operation)
-          }),
+          })
+          this.#sources.push(...made.cache[CACHES]!.sources())
+          return made
+        },
       })
     return policies
   }

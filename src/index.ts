@@ -1,9 +1,13 @@
+export { cacheFile, type CacheFile, type CacheFileOptions, type CacheFileSource } from './cache-file.js'
+export type { CacheFileCounts, Saved } from './cache-file/keeper.js'
+export type { FileLoaded } from './cache-file/loaded.js'
 export type { CallContext, CallOptions, CallOutcome, Source } from './core/call.js'
 export type { Clock, Timer } from './core/clock.js'
 export { compose, type ComposeOptions } from './core/compose.js'
 export {
   BudgetExhaustedError,
   BulkheadFullError,
+  CacheDumpError,
   CallTimeoutError,
   ClosedError,
   CofferdamError,
@@ -17,6 +21,7 @@ export {
   type ErrorCode,
   type HeldWork,
 } from './core/errors.js'
+export type { CacheDump, DumpedEntry, DumpedVersion, DumpOptions, LoadCounts } from './core/dump.js'
 export type { GuardPolicy, PolicyHost, RecovererPolicy } from './core/policy.js'
 export type { Departure, Guard, Outcome, Recoverer } from './core/guard.js'
 export type { Counts } from './core/tally.js'

@@ -11,6 +11,7 @@ const reviewed = {
   '.': [
     'BudgetExhaustedError',
     'BulkheadFullError',
+    'CacheDumpError',
     'CallTimeoutError',
     'ClosedError',
     'CofferdamError',
@@ -23,6 +24,7 @@ const reviewed = {
     'QueueTimeoutError',
     'UnavailableError',
     'bulkhead',
+    'cacheFile',
     'circuit',
     'compose',
     'createBudgets',

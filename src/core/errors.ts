@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_FAILED_VALUE'
   | 'ERR_INVARIANT'
+  | 'ERR_CACHE_DUMP'
 
 export interface ErrorDetails {
   /** The dependency concerned. */
@@ -134,6 +135,13 @@ define(FailedValueError, 'FailedValueError', 'ERR_FAILED_VALUE')
  */
 export class InvariantError extends CofferdamError {}
 define(InvariantError, 'InvariantError', 'ERR_INVARIANT')
+
+/**
+ * A dump or a file of cached values is torn, too large, or of something else, and was refused; or a file could not be
+ * read or written (`ERR_CACHE_DUMP`).
+ */
+export class CacheDumpError extends CofferdamError {}
+define(CacheDumpError, 'CacheDumpError', 'ERR_CACHE_DUMP')
 
 /** A bad option (`ERR_OPTION`); `path` names it. Has a stack, since it is the developer's to fix. */
 export class OptionError extends CofferdamError {

@@ -1,4 +1,5 @@
 import type { Attempt } from './attempt.js'
+import type { Background } from './background.js'
 import type { Clock } from './clock.js'
 import type { Gate } from './gate.js'
 import type { Guard, Recoverer } from './guard.js'
@@ -20,6 +21,8 @@ export interface PolicyHost {
   readonly report: (error: unknown) => void
   /** Whether the next attempt would be a trial of a half-open circuit: nothing may hold it back. */
   readonly trialDue: () => boolean
+  /** @internal The registry's; undefined where there is none. */
+  readonly background?: (() => Background) | undefined
 }
 
 /** A policy that acts before and after each attempt; made once for each operation that it is put around. */

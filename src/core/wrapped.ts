@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { begin } from './runner.js'
 import { beginDetached } from './detached.js'
 import { Call, type CallContext, type CallOptions, type CallOutcome, type Pipeline } from './call.js'
+import { CACHES, DUMP_FORMAT, type CacheDump, type Caches, type DumpOptions, type LoadCounts } from './dump.js'
 import { duration, group, parse, text } from './options.js'
 
 /** Marks wrapped operations. */
@@ -17,6 +18,20 @@ export interface OperationCache<A extends unknown[]> {
   clear(): void
   /** What the cache has done so far, by reason. */
   counts(): Readonly<Record<string, number>>
+  /**
+   * What it holds, as a plain object that JSON can carry, for another process or a later one. Takes time in proportion;
+   * `cacheFile` does it in slices.
+   * @throws OptionError (`ERR_OPTION`)
+   */
+  dump(options?: DumpOptions): CacheDump
+  /**
+   * Takes in what a dump has, as far as it is in time, and nothing newer is known here. Ages count on from the start of
+   * the call that produced the value.
+   * @throws CacheDumpError (`ERR_CACHE_DUMP`) when it isn't a dump of this operation; nothing has changed then
+   */
+  load(dump: unknown): LoadCounts
+  /** @internal Undefined for one that isn't cached. */
+  readonly [CACHES]?: Caches
 }
 
 /** An operation, called the same way as the function that it wraps, less the context. */
@@ -73,6 +88,18 @@ export const NO_CACHE: OperationCache<unknown[]> = {
   expire: () => false,
   clear: () => undefined,
   counts: () => ({}),
+  dump: () => ({
+    format: DUMP_FORMAT,
+    dependency: '',
+    operation: '',
+    scope: 'public',
+    at: 0,
+    entries: [],
+    deleted: [],
+    skipped: 0,
+    withheld: 0,
+  }),
+  load: () => ({ loaded: 0, expired: 0, older: 0, future: 0, malformed: 0, full: 0 }),
 }
 
 /** Makes the function that people call. */

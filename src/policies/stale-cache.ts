@@ -1,6 +1,7 @@
 import type { Attempt } from '../core/attempt.js'
 import type { Call } from '../core/call.js'
 import type { Clock } from '../core/clock.js'
+import { CACHES } from '../core/dump.js'
 import { OptionError } from '../core/errors.js'
 import type { Outcome, Recoverer } from '../core/guard.js'
 import { group, parse } from '../core/options.js'
@@ -14,9 +15,10 @@ import {
   type CacheSettings,
   type StaleOptions,
 } from './cache/cache-options.js'
+import { Dumps } from './cache/dumps.js'
 import { Flights } from './cache/flights.js'
 import { KeyMaker } from './cache/key.js'
-import { Store, type Entry, type Owner } from './cache/store.js'
+import { outranks, Store, type Entry, type Owner } from './cache/store.js'
 import { Throttle } from './cache/throttle.js'
 import { deepFreeze, singleUse } from './cache/value.js'
 
@@ -48,15 +50,10 @@ export interface CacheCounts {
 export class StaleCache implements Recoverer, Owner {
   readonly kind = 'stale cache'
   /** What the wrapped operation shows as its `cache`. */
-  readonly cache: OperationCache<unknown[]> = {
-    delete: (...args) => this.#deleteFor(args),
-    expire: (...args) => this.#expire(args),
-    clear: () => {
-      this.#clear()
-    },
-    counts: () => ({ ...this.counts }),
-  }
+  readonly cache: OperationCache<unknown[]>
   fence = 0
+  fencedAt = -Infinity
+  clearedAt = -Infinity
   readonly counts: CacheCounts = {
     fresh: 0,
     stale: 0,
@@ -73,6 +70,7 @@ export class StaleCache implements Recoverer, Owner {
   readonly #settings: CacheSettings
   readonly #store: Store
   readonly #keys: KeyMaker
+  readonly #dumps: Dumps
   readonly #flights: Flights | undefined
   readonly #throttle: Throttle | undefined
   readonly #onOlderVersion: () => void
@@ -85,6 +83,8 @@ export class StaleCache implements Recoverer, Owner {
     this.#store = store
     this.#onOlderVersion = onOlderVersion
     this.#keys = new KeyMaker(host.operation, settings.key, settings.scope)
+    this.#dumps = this.#makeDumps()
+    this.cache = this.#makeCache()
     if (settings.freshFor > 0) this.#throttle = new Throttle(host.clock)
     if (settings.coalesce) this.#flights = new Flights(host.index, (key) => this.#throttle?.failed(key))
   }
@@ -137,7 +137,7 @@ export class StaleCache implements Recoverer, Owner {
     if (outcome === 'success') return this.#keep(attempt, key)
     if (outcome === 'refused' || outcome === 'cancelled') return undefined
     // A value that was judged failed has no error to ask about.
-    if (attempt.error !== undefined && this.#settings.evictOn(attempt.error)) this.#evict(key, attempt.call.sequence)
+    if (attempt.error !== undefined && this.#settings.evictOn(attempt.error)) this.#evict(key, attempt)
     return undefined
   }
 
@@ -149,13 +149,17 @@ export class StaleCache implements Recoverer, Owner {
   #expire(args: readonly unknown[]): boolean {
     const key = this.#keyOf(args)
     const entry = key === undefined ? undefined : this.#store.get(key)
-    if (entry !== undefined) entry.expired = true
+    if (entry !== undefined) {
+      entry.expired = true
+      this.#dumps.changedAt = this.#clock.now()
+    }
     return entry !== undefined
   }
 
   #clear(): void {
     this.#flights?.closeAll()
-    this.#store.clear(this, this.#sequence)
+    const now = (this.#dumps.changedAt = this.#clock.now())
+    this.#store.clear(this, this.#sequence, now)
   }
 
   #keep(attempt: Attempt, key: string): Error | undefined {
@@ -185,13 +189,49 @@ export class StaleCache implements Recoverer, Owner {
 
   #delete(key: string): boolean {
     this.#flights?.close(key)
-    return this.#store.delete(key, { owner: this, sequence: this.#sequence })
+    const now = (this.#dumps.changedAt = this.#clock.now())
+    return this.#store.delete(key, { owner: this, sequence: this.#sequence, startedAt: now })
   }
 
   /** The thing was gone when that call asked: what a later one brought stays. */
-  #evict(key: string, sequence: number): void {
+  #evict(key: string, { call: { sequence }, startedAt }: Attempt): void {
     const entry = this.#store.get(key)
-    if (entry === undefined || entry.sequence < sequence) this.#store.delete(key, { owner: this, sequence })
+    if (entry !== undefined && outranks(entry, sequence, startedAt)) return
+    this.#dumps.changedAt = this.#clock.now()
+    this.#store.delete(key, { owner: this, sequence, startedAt })
+  }
+
+  #makeDumps(): Dumps {
+    const { clock, dependency, operation } = this.#host
+    const { scope, staleFor, freeze } = this.#settings
+    return new Dumps({
+      clock,
+      dependency,
+      operation,
+      scope: scope === 'public' ? scope : 'private',
+      staleFor,
+      freeze,
+      owner: this,
+      store: this.#store,
+      keys: this.#keys,
+      sequence: () => this.#sequence,
+    })
+  }
+
+  #makeCache(): OperationCache<unknown[]> {
+    const dumps = this.#dumps
+    const { clock, background, report } = this.#host
+    return {
+      delete: (...args) => this.#deleteFor(args),
+      expire: (...args) => this.#expire(args),
+      clear: () => {
+        this.#clear()
+      },
+      counts: () => ({ ...this.counts }),
+      dump: (options) => dumps.dump(options),
+      load: (dump) => dumps.load(dump),
+      [CACHES]: { clock, background, sources: () => [dumps], report },
+    }
   }
 
   #serveStale(call: Call, entry: Entry, age: number): void {

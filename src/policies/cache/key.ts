@@ -26,6 +26,7 @@ function wrong(problem: string, got: unknown): TypeError {
 export class KeyMaker {
   readonly #key: (...args: never[]) => unknown
   readonly #scope: 'public' | ((...args: never[]) => unknown)
+  /** What each key of a dump goes without. */
   readonly #prefix: string
   /**
    * Whole keys by the part that the caller's function gave. Joining and hashing a new string costs 130 ns a call,
@@ -56,6 +57,21 @@ export class KeyMaker {
     const scope = this.#scope(...(args as never[]))
     if (typeof scope !== 'string') throw wrong('scope: must return a string', scope)
     return scope === '' ? undefined : `${this.#prefix}s${scope.length}:${scope}${short(key)}`
+  }
+
+  /** A whole key as it goes into a dump: without what all keys of the operation have in common. */
+  shorten(whole: string): string {
+    return whole.slice(this.#prefix.length)
+  }
+
+  /** The other way round. @returns undefined for what is no key of an operation that is scoped like this one */
+  lengthen(short: unknown): string | undefined {
+    if (typeof short !== 'string') return undefined
+    if (this.#scope !== 'public') {
+      const length = /^s([1-9]\d*):/.exec(short)
+      if (length === null || short.length < length[0].length + Number(length[1])) return undefined
+    }
+    return this.#prefix + short
   }
 
   #learn(key: string): string {

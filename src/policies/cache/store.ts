@@ -11,6 +11,8 @@ export interface Entry {
   version: Version | undefined
   /** Fresh no longer, whatever its age. */
   expired: boolean
+  /** It came from a dump: among calls it stands by its start, and its sequence is that of the last call before. */
+  loaded: boolean
 }
 
 /** Something that grows with every change of the value at its source. */
@@ -20,15 +22,20 @@ export type Version = number | bigint | string | Date
 export interface Owner {
   /** Calls up to this sequence may not write a key that has no entry: it was cleared or evicted after they began. */
   fence: number
+  /** The same for values of dumps, which have a start and no sequence: one that began by then was pushed out. */
+  fencedAt: number
+  /** One that began by then was deleted. */
+  clearedAt: number
 }
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000
 
-/** What a delete leaves behind: calls up to this sequence may not bring the key back. */
-interface Tombstone {
+/** What a delete leaves behind: calls up to this sequence, and dumped values up to this start, may not bring the key back. */
+export interface Tombstone {
   readonly owner: Owner
   readonly sequence: number
+  readonly startedAt: number
 }
 
 export interface StoreOptions {
@@ -77,7 +84,7 @@ export class Store {
     if (held === undefined) {
       if (sequence <= owner.fence || sequence <= (this.#deleted.get(key)?.sequence ?? 0)) return 'older'
     } else {
-      if (held.sequence >= sequence) return 'older'
+      if (outranks(held, sequence, startedAt)) return 'older'
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
       if (this.#options.maxBytes === undefined) {
         held.value = value
@@ -85,33 +92,91 @@ export class Store {
         held.sequence = sequence
         held.version = version
         held.expired = false
+        held.loaded = false
         return 'written'
       }
     }
-    return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false })
+    return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false, loaded: false })
   }
 
   /** For good: a call that began before it doesn't bring the value back. */
-  delete(key: string, { owner, sequence }: Tombstone): boolean {
-    const before = this.#deleted.get(key)?.sequence ?? 0
-    this.#deleted.delete(key)
-    this.#deleted.set(key, { owner, sequence: Math.max(before, sequence) })
-    if (this.#deleted.size > MOST_DELETED) this.#forgetOldest()
+  delete(key: string, tombstone: Tombstone): boolean {
+    this.#bury(key, tombstone)
     return this.#lru?.delete(key) ?? false
   }
 
   /** All entries of one operation. */
-  clear(owner: Owner, sequence: number): void {
+  clear(owner: Owner, sequence: number, now: number): void {
     owner.fence = Math.max(owner.fence, sequence)
+    owner.clearedAt = now
     if (this.#lru === undefined) return
     for (const [key, entry] of [...this.#lru.entries()]) if (entry.owner === owner) this.#lru.delete(key)
+  }
+
+  /** An operation's entries, most recently used first. */
+  *of(owner: Owner): Generator<[key: string, entry: Entry]> {
+    if (this.#lru === undefined) return
+    for (const pair of this.#lru.entries()) if (pair[1].owner === owner) yield pair
+  }
+
+  *deletedOf(owner: Owner): Generator<[key: string, tombstone: Tombstone]> {
+    for (const pair of this.#deleted) if (pair[1].owner === owner) yield pair
+  }
+
+  /**
+   * Keeps a value of a dump where there is room, unless something as new is known, or something newer was.
+   *
+   * @param certain whether its start can be compared with those here; if not, whatever is known goes before
+   * @throws TypeError when the size of the value can't be told
+   */
+  load(key: string, entry: Entry, certain: boolean): 'loaded' | 'older' | 'full' {
+    const lru = (this.#lru ??= this.#make())
+    const held = lru.peek(key)
+    const { fencedAt, clearedAt } = entry.owner
+    const known = held?.startedAt ?? Math.max(fencedAt, clearedAt, this.#deleted.get(key)?.startedAt ?? -Infinity)
+    if (known !== -Infinity && (!certain || entry.startedAt <= known)) return 'older'
+    if (held?.version !== undefined && entry.version !== undefined && isLower(entry.version, held.version))
+      return 'older'
+    const { max, maxBytes } = this.#options
+    if (held === undefined && lru.size >= max) return 'full'
+    if (maxBytes !== undefined && this.#bytesOf(key, entry) > maxBytes - lru.calculatedSize) return 'full'
+    this.#set(lru, key, entry)
+    return 'loaded'
+  }
+
+  /** A delete somewhere else, that a dump tells of: it ends what came from older dumps, and keeps more of that out. */
+  deleteLoaded(key: string, tombstone: Tombstone): void {
+    this.#bury(key, tombstone)
+    const held = this.#lru?.peek(key)
+    if (held?.loaded === true && held.startedAt <= tombstone.startedAt) this.#lru!.delete(key)
+  }
+
+  /** The same of a clear. */
+  clearLoaded({ owner, sequence, startedAt }: Tombstone): void {
+    for (const [key, { loaded, startedAt: start }] of [...this.of(owner)]) {
+      if (!loaded || start > startedAt) continue
+      this.#lru?.delete(key)
+      // What was served from it may be newer than what calls in flight bring.
+      owner.fence = Math.max(owner.fence, sequence)
+    }
+  }
+
+  #bury(key: string, { owner, sequence, startedAt }: Tombstone): void {
+    const before = this.#deleted.get(key)
+    this.#deleted.delete(key)
+    this.#deleted.set(key, {
+      owner,
+      sequence: Math.max(before?.sequence ?? 0, sequence),
+      startedAt: Math.max(before?.startedAt ?? -Infinity, startedAt),
+    })
+    if (this.#deleted.size > MOST_DELETED) this.#forgetOldest()
   }
 
   #set(lru: LRUCache<string, Entry>, key: string, entry: Entry): WriteResult {
     const { maxBytes } = this.#options
     if (maxBytes === undefined) lru.set(key, entry)
     else {
-      const size = Buffer.byteLength(key) + this.#sizeOf(entry.value)
+      const size = this.#bytesOf(key, entry)
       if (size > maxBytes) {
         this.delete(key, entry)
         return 'oversize'
@@ -129,17 +194,25 @@ export class Store {
       max,
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes, maxEntrySize: maxBytes }),
       dispose: (entry, _key, reason) => {
-        if (reason === 'evict') entry.owner.fence = Math.max(entry.owner.fence, entry.sequence)
+        if (reason !== 'evict') return
+        const { owner } = entry
+        owner.fence = Math.max(owner.fence, entry.sequence)
+        owner.fencedAt = Math.max(owner.fencedAt, entry.startedAt)
       },
     })
   }
 
   #forgetOldest(): void {
-    for (const [key, { owner, sequence }] of this.#deleted) {
+    for (const [key, { owner, sequence, startedAt }] of this.#deleted) {
       this.#deleted.delete(key)
       owner.fence = Math.max(owner.fence, sequence)
+      owner.clearedAt = Math.max(owner.clearedAt, startedAt)
       return
     }
+  }
+
+  #bytesOf(key: string, { value }: Entry): number {
+    return Buffer.byteLength(key) + this.#sizeOf(value)
   }
 
   #sizeOf(value: unknown): number {
@@ -150,6 +223,11 @@ export class Store {
     if (ArrayBuffer.isView(value)) return Math.max(1, value.byteLength)
     throw new TypeError('maxBytes needs sizeOf unless values are strings or Buffers')
   }
+}
+
+/** Whether what is held is as new as what a call brings. */
+export function outranks(held: Entry, sequence: number, startedAt: number): boolean {
+  return held.loaded ? held.startedAt > startedAt : held.sequence >= sequence
 }
 
 function isLower(a: Version, b: Version): boolean {
