@@ -30,6 +30,7 @@ import { Verdict } from './health/verdict.js'
 import { Warnings, type Warning } from './health/warnings.js'
 import { operationSettings, type OperationOptions, type OperationSettings } from './operation-options.js'
 import { Bulkhead } from './policies/bulkhead.js'
+import { SecondStore } from './policies/cache/second-store.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
@@ -81,6 +82,8 @@ export class Dependency implements Gated {
   readonly #longCalls: LongCalls
   readonly #drains: Drains
   readonly #store: Store
+  readonly #second: SecondStore | undefined
+  readonly #unlisten: (() => void) | undefined
   readonly #names = new Set<string>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
@@ -128,6 +131,11 @@ export class Dependency implements Gated {
     })
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
+    const { store } = settings.stale
+    this.#second = store === undefined ? undefined : SecondStore.of(clock, store)
+    this.#unlisten = this.#second?.listen((error) => {
+      host.report(error)
+    })
     this[GATE] = { gate: this.#verdict, tally: this.#tally }
     this.#monitors.probe(settings.probe)
   }
@@ -424,12 +432,12 @@ export class Dependency implements Gated {
     settings: OperationSettings,
     name: string,
   ): Wrapped<A, Awaited<R>> {
-    const host = this.#policyHost(name)
+    const host = this.#policyHost(name, settings.name !== undefined)
     const checked = settings.invariant === undefined ? operation : this.#checked(operation, settings.invariant)
     return assemble<A, R>(this.#pipeline(checked, settings), host, this.#recoverers(settings), this.#guards(settings))
   }
 
-  #policyHost(operation: string): Omit<PolicyHost, 'index'> {
+  #policyHost(operation: string, named: boolean): Omit<PolicyHost, 'index'> {
     const { name: dependency } = this
     return {
       clock: this.#clock,
@@ -437,6 +445,7 @@ export class Dependency implements Gated {
       tally: this.#tally,
       dependency,
       operation,
+      named,
       report: (error) => {
         this.#host.report(error)
       },
@@ -492,9 +501,15 @@ export class Dependency implements Gated {
         role: 'recoverer',
         kind: 'stale cache',
         make: (host) =>
-          new StaleCache(host, cache, this.#store, () => {
-            this.#host.olderValue(host.operation)
-          }),
+          new StaleCache(
+            host,
+            cache,
+            this.#store,
+            () => {
+              this.#host.olderValue(host.operation)
+            },
+            this.#second,
+          ),
       })
     return policies
   }
@@ -558,6 +573,8 @@ export class Dependency implements Gated {
     this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)
+    await this.#second?.idle(timeout)
+    this.#unlisten?.()
     this.#bulkhead.close()
     this.#timeouts.close()
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)

@@ -84,7 +84,8 @@ export class Flights {
   /** The flight's result, no later than the caller's own deadline or timeout. */
   #patiently(caller: Call, flight: Flight, key: string): Promise<unknown> {
     const asked = caller.options?.timeout ?? Infinity
-    const remaining = caller.remaining(caller.began)
+    // Not of its beginning: it may have waited for the second level.
+    const remaining = caller.remaining(caller.pipeline.clock.now())
     const patience = Math.min(asked, remaining)
     if (patience === Infinity || flight.call.done) return flight.landed
     // A timer of its own would come too late for the end of a gather, which waits for nobody.

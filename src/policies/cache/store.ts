@@ -20,10 +20,15 @@ export type Version = number | bigint | string | Date
 export interface Owner {
   /** Calls up to this sequence may not write a key that has no entry: it was cleared or evicted after they began. */
   fence: number
+  /** Nor may calls that began before it: what another process had brought later was evicted. Monotonic. */
+  floor: number
 }
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000
+
+/** In place of a sequence: it was brought by no call of this process. */
+const ELSEWHERE = 0
 
 /** What a delete leaves behind: calls up to this sequence may not bring the key back. */
 interface Tombstone {
@@ -74,9 +79,11 @@ export class Store {
   ): WriteResult {
     const lru = (this.#lru ??= this.#make())
     const held = lru.get(key)
-    if (held === undefined) {
+    if (held === undefined || held.sequence === ELSEWHERE) {
       if (sequence <= owner.fence || sequence <= (this.#deleted.get(key)?.sequence ?? 0)) return 'older'
-    } else {
+      if (startedAt < (held?.startedAt ?? owner.floor)) return 'older'
+    }
+    if (held !== undefined) {
       if (held.sequence >= sequence) return 'older'
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
       if (this.#options.maxBytes === undefined) {
@@ -89,6 +96,26 @@ export class Store {
       }
     }
     return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false })
+  }
+
+  /**
+   * Takes in what another process has kept, or this one before: it has no place among the calls of this one, so only
+   * its start and its version are compared.
+   *
+   * @throws TypeError when the size of the value can't be told
+   */
+  admit(
+    owner: Owner,
+    key: string,
+    { value, startedAt, version, expired }: Pick<Entry, 'value' | 'startedAt' | 'version' | 'expired'>,
+  ): WriteResult {
+    const lru = (this.#lru ??= this.#make())
+    const held = lru.get(key)
+    if (held !== undefined) {
+      if (held.startedAt >= startedAt) return 'older'
+      if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
+    }
+    return this.#set(lru, key, { owner, value, startedAt, sequence: ELSEWHERE, version, expired })
   }
 
   /** For good: a call that began before it doesn't bring the value back. */
@@ -119,7 +146,7 @@ export class Store {
       lru.set(key, entry, { size })
     }
     // From here on the entry's own sequence keeps older calls out.
-    if (this.#deleted.size > 0) this.#deleted.delete(key)
+    if (this.#deleted.size > 0 && entry.sequence !== ELSEWHERE) this.#deleted.delete(key)
     return 'written'
   }
 
@@ -129,7 +156,10 @@ export class Store {
       max,
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes, maxEntrySize: maxBytes }),
       dispose: (entry, _key, reason) => {
-        if (reason === 'evict') entry.owner.fence = Math.max(entry.owner.fence, entry.sequence)
+        if (reason !== 'evict') return
+        const { owner, sequence, startedAt } = entry
+        if (sequence === ELSEWHERE) owner.floor = Math.max(owner.floor, startedAt)
+        else owner.fence = Math.max(owner.fence, sequence)
       },
     })
   }
@@ -152,6 +182,6 @@ export class Store {
   }
 }
 
-function isLower(a: Version, b: Version): boolean {
+export function isLower(a: Version, b: Version): boolean {
   return typeof a === typeof b && a < b
 }
