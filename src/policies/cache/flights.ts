@@ -84,8 +84,7 @@ export class Flights {
   /** The flight's result, no later than the caller's own deadline or timeout. */
   #patiently(caller: Call, flight: Flight, key: string): Promise<unknown> {
     const asked = caller.options?.timeout ?? Infinity
-    // Not of its beginning: it may have waited for the second level.
-    const remaining = caller.remaining(caller.pipeline.clock.now())
+    const remaining = caller.remaining(caller.asked ? caller.pipeline.clock.now() : caller.began)
     const patience = Math.min(asked, remaining)
     if (patience === Infinity || flight.call.done) return flight.landed
     // A timer of its own would come too late for the end of a gather, which waits for nobody.

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { gather } from '../../../src/request/gather.js'
 import { settle } from '../../../src/testing.js'
 import { watch } from '../../support/calls.js'
 import { FakeKeyv } from '../../support/fake-keyv.js'
@@ -286,6 +287,32 @@ describe('18. second level: reading', () => {
     await settle()
     expect(call.value).toBe('live')
     expect(dependency.health().counts.timeouts).toBe(0)
+  })
+
+  test.each<[string, Own]>([
+    ['before a live call', { freshFor: 1_000 }],
+    ['after a failed one', {}],
+  ])('when the time of a gather ends while it is read %s, the fallback is served in that turn', async (_, own) => {
+    const store = await filled()
+    const rig = process(store, { ...own, fallback: { value: 'last' } })
+    const { clock, load, runs } = rig
+    const all = watch(
+      gather(
+        () => {
+          store.mode = 'hangs'
+          const part = load('a')
+          runs[0]?.fail(down)
+          return { part }
+        },
+        { within: 20, clock },
+      ),
+    )
+    await clock.advance(20)
+    expect(all.value).toEqual({ values: { part: 'last' }, missing: {} })
+    expect(clock.pending({ referenced: true })).toBeLessThanOrEqual(1)
+    store.release()
+    await settle()
+    expect(rig.reported).toEqual([])
   })
 
   test('after the deadline it is not asked any more', async () => {
