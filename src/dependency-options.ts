@@ -14,6 +14,7 @@ import {
   type ProbeSettings,
 } from './health/probe.js'
 import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
+import type { KeyvLike } from './policies/cache/second-store.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
 import { poolSchema, type Pool } from './pool.js'
@@ -135,7 +136,7 @@ export interface DependencySettings {
     classes: ReadonlyMap<string, Share & { timeout?: number | undefined }>
   }
   circuit: CircuitSettings
-  stale: StoreOptions & { freshFor: number; staleFor: number }
+  stale: StoreOptions & { freshFor: number; staleFor: number; store: KeyvLike | undefined }
   enforce: boolean
   required: boolean
   probe: ProbeSettings | undefined
@@ -205,13 +206,13 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencyS
   const { total = Infinity } = given
   const timeout = given.timeout ?? Math.min(3_000, total)
   if (total < timeout) throw new OptionError(`${root}total`, `${total} is less than timeout, ${timeout}`)
-  const { max = 1_000, maxBytes, sizeOf, ...stale } = given.stale ?? {}
+  const { max = 1_000, maxBytes, sizeOf, store, ...stale } = given.stale ?? {}
   return {
     timeout,
     total,
     bulkhead: bulkheadSettings(given.bulkhead ?? {}, timeout, `${root}bulkhead`),
     circuit: circuitSettings(given.circuit ?? {}, `${root}circuit`, timeout),
-    stale: { max, maxBytes, sizeOf, ...lifetimes(stale, stale, `${root}stale`) },
+    stale: { max, maxBytes, sizeOf, store, ...lifetimes(stale, stale, `${root}stale`) },
     enforce: given.enforce ?? true,
     required: given.required ?? false,
     probe: given.probe === undefined ? undefined : probeSettings(given.probe, `${root}probe`),

@@ -31,6 +31,7 @@ import { Verdict } from './health/verdict.js'
 import { Warnings, type Warning } from './health/warnings.js'
 import { operationSettings, type OperationOptions, type OperationSettings } from './operation-options.js'
 import { Bulkhead } from './policies/bulkhead.js'
+import { SecondStore } from './policies/cache/second-store.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
@@ -87,6 +88,8 @@ export class Dependency implements Gated {
   readonly #longCalls: LongCalls
   readonly #drains: Drains
   readonly #store: Store
+  readonly #second: SecondStore | undefined
+  readonly #unlisten: (() => void) | undefined
   readonly #names = new Set<string>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
@@ -134,6 +137,11 @@ export class Dependency implements Gated {
     })
     this.#drains = new Drains(this.#drainable())
     this.#store = new Store(settings.stale)
+    const { store } = settings.stale
+    this.#second = store === undefined ? undefined : SecondStore.of(clock, store)
+    this.#unlisten = this.#second?.listen((error) => {
+      host.report(error)
+    })
     this[GATE] = { gate: this.#verdict, tally: this.#tally, inFlight: this.#inFlight }
     this[CACHES] = {
       clock,
@@ -461,12 +469,12 @@ export class Dependency implements Gated {
     settings: OperationSettings,
     name: string,
   ): Wrapped<A, Awaited<R>> {
-    const host = this.#policyHost(name)
+    const host = this.#policyHost(name, settings.name !== undefined)
     const checked = settings.invariant === undefined ? operation : this.#checked(operation, settings.invariant)
     return assemble<A, R>(this.#pipeline(checked, settings), host, this.#recoverers(settings), this.#guards(settings))
   }
 
-  #policyHost(operation: string): Omit<PolicyHost, 'index'> {
+  #policyHost(operation: string, named: boolean): Omit<PolicyHost, 'index'> {
     const { name: dependency } = this
     return {
       clock: this.#clock,
@@ -474,6 +482,7 @@ export class Dependency implements Gated {
       tally: this.#tally,
       dependency,
       operation,
+      named,
       report: (error) => {
         this.#host.report(error)
       },
@@ -529,9 +538,15 @@ export class Dependency implements Gated {
         role: 'recoverer',
         kind: 'stale cache',
         make: (host) => {
-          const made = new StaleCache(host, cache, this.#store, () => {
-            this.#host.olderValue(host.operation)
-          })
+          const made = new StaleCache(
+            host,
+            cache,
+            this.#store,
+            () => {
+              this.#host.olderValue(host.operation)
+            },
+            this.#second,
+          )
           this.#sources.push(...made.cache[CACHES]!.sources())
           return made
         },
@@ -598,6 +613,8 @@ export class Dependency implements Gated {
     this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)
+    await this.#second?.idle(timeout)
+    this.#unlisten?.()
     this.#bulkhead.close()
     this.#timeouts.close()
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)

@@ -65,6 +65,8 @@ export type { AcknowledgeOptions, DisableOptions, Target } from './operator-cont
 export { bulkhead } from './policies/bulkhead.js'
 export type { CacheOptions, StaleOptions } from './policies/cache/cache-options.js'
 export type { Scope } from './policies/cache/key.js'
+export type { KeyvLike } from './policies/cache/second-store.js'
+export type { SecondCounts } from './policies/cache/second-host.js'
 export type { Version } from './policies/cache/store.js'
 export { circuit } from './policies/circuit.js'
 export { fallback, type Alternative, type FallbackContext } from './policies/fallback.js'

@@ -21,7 +21,7 @@ const schema = group({
 
 /** What is particular to one operation of a dependency. */
 export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A, R> {
-  /** In cache keys, events and errors. Default: the function's name. */
+  /** In cache keys, events and errors. Default: the function's name; required when it is cached in a second-level store. */
   name?: string
   /**
    * What is served when there is nothing live and nothing stale: a function, a wrapped operation (it gets the original
@@ -66,11 +66,13 @@ export interface OperationSettings {
 /** @internal */
 export function operationSettings(
   input: unknown,
-  defaults: { freshFor: number | undefined; staleFor: number | undefined },
+  defaults: { freshFor: number | undefined; staleFor: number | undefined; store?: object | undefined },
 ): OperationSettings {
   const given = parse(schema, input)
   if (given.total !== undefined && given.timeout !== undefined && given.total < given.timeout)
     throw new OptionError('total', `${given.total} is less than timeout, ${given.timeout}`)
+  if (given.key !== undefined && given.name === undefined && defaults.store !== undefined)
+    throw new OptionError('name', 'is required with a second-level store, where processes find a value by it')
   return {
     name: given.name,
     cache: cacheSettings(given, defaults, ''),

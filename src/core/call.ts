@@ -152,6 +152,8 @@ export class Call implements Listed<Call> {
   /** The stale cache's: under which key, and in what order. */
   key: string | undefined = undefined
   sequence = 0
+  /** Also the stale cache's: it has waited for the second level, and does so once. */
+  asked = false
   /** Told when the caller leaves while something other than an attempt is being waited for. */
   onLeave: ((reason: unknown) => void) | undefined = undefined
   /** Told at the deadline of the request in the same case. */
@@ -188,16 +190,17 @@ export class Call implements Listed<Call> {
     return this.remaining(now) <= (this.around?.floor ?? 0)
   }
 
-  /** Makes the caller's promise; `onDeparture` runs when the caller leaves. */
+  /** Makes the caller's promise, if it hasn't one; `onDeparture` runs when the caller leaves, in place of an earlier one. */
   open(onDeparture: (reason: unknown) => void): Promise<unknown> {
+    this.departure = onDeparture
+    if (this.promise !== undefined) return this.promise
     this.promise = new Promise(capture)
     this.resolver = resolveOfNext
     this.rejecter = rejectOfNext
-    this.departure = onDeparture
     const signal = this.options?.signal
     if (signal !== undefined) {
       this.abortListener = () => {
-        onDeparture(signal.reason)
+        this.departure?.(signal.reason)
       }
       signal.addEventListener('abort', this.abortListener, { once: true })
     }
@@ -223,7 +226,8 @@ export class Call implements Listed<Call> {
   /** Ends it with what was served, before any attempt. */
   answered(): Promise<unknown> {
     this.end(undefined, false)
-    return Promise.resolve(this.value)
+    this.resolver?.(this.value)
+    return this.promise ?? Promise.resolve(this.value)
   }
 
   succeed(value: unknown): void {

@@ -75,6 +75,7 @@ export function compose(
       tally: new Tally(),
       dependency: name,
       operation: name,
+      named: given.name !== undefined,
       report,
       trialDue: () => gate?.trialDue ?? false,
     }

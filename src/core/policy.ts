@@ -16,6 +16,8 @@ export interface PolicyHost {
   readonly dependency: string
   /** The operation's name. */
   readonly operation: string
+  /** Whether that name was given, and not taken from the function. */
+  readonly named: boolean
   /** Its place among the recoverers, outermost 0. */
   readonly index: number
   readonly report: (error: unknown) => void

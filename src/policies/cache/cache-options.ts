@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { OptionError } from '../../core/errors.js'
 import { age, count, flag, fn, group } from '../../core/options.js'
 import type { Scope } from './key.js'
+import type { KeyvLike } from './second-store.js'
 import type { Version } from './store.js'
 
 /** @internal */
@@ -11,6 +12,7 @@ export const staleEntries = {
   sizeOf: v.optional(fn<(value: unknown) => number>()),
   freshFor: v.optional(age),
   staleFor: v.optional(age),
+  store: v.optional(v.custom<KeyvLike>(isStore, 'must be a Keyv, or have its get, set and delete')),
 }
 
 /** What a dependency's operations have in common: one store, and defaults. */
@@ -25,6 +27,11 @@ export interface StaleOptions {
   freshFor?: number
   /** How long a value may be served when a live one can't be had, ms from the start of the call that produced it. Default 3,600,000. */
   staleFor?: number
+  /**
+   * A second level, which processes share and which outlives them: any Keyv (5 or 6). Default: none. Operations that are
+   * cached need a `name` then. Values must survive its serializer; Keyv's own takes what JSON takes, and Buffers.
+   */
+  store?: KeyvLike
 }
 
 /** @internal */
@@ -43,6 +50,7 @@ export const cacheEntries = {
   cacheIf: v.optional(fn<(value: never, ...args: never[]) => boolean>()),
   evictOn: v.optional(fn<(error: unknown) => boolean>()),
   freeze: v.optional(flag),
+  storePrivate: v.optional(flag),
 }
 
 type Given = v.InferOutput<ReturnType<typeof group<typeof cacheEntries>>>
@@ -72,6 +80,8 @@ export interface CacheOptions<A extends unknown[], R> {
   evictOn?: (error: unknown) => boolean
   /** Freezes kept values deeply; they are shared, so nobody may change them anyway. Default false. */
   freeze?: boolean
+  /** Values of a `scope` that isn't public may go into the second-level store too. Default false: they stay in this process. */
+  storePrivate?: boolean
 }
 
 /** @internal */
@@ -85,6 +95,7 @@ export interface CacheSettings {
   cacheIf: ((value: never, ...args: never[]) => boolean) | undefined
   evictOn: (error: unknown) => boolean
   freeze: boolean
+  storePrivate: boolean
 }
 
 /** @internal Undefined when the operation isn't cached. */
@@ -113,6 +124,7 @@ export function cacheSettings(
     cacheIf: given.cacheIf,
     evictOn: given.evictOn ?? isGone,
     freeze: given.freeze ?? false,
+    storePrivate: given.storePrivate ?? false,
   }
 }
 
@@ -137,6 +149,12 @@ function defined(given: { freshFor?: number | undefined; staleFor?: number | und
     ...(given.freshFor === undefined ? {} : { freshFor: given.freshFor }),
     ...(given.staleFor === undefined ? {} : { staleFor: given.staleFor }),
   }
+}
+
+function isStore(given: unknown): boolean {
+  if (typeof given !== 'object' || given === null) return false
+  const { get, set, delete: del } = given as Partial<KeyvLike>
+  return [get, set, del].every((method) => typeof method === 'function')
 }
 
 function isGone(error: unknown): boolean {

@@ -84,7 +84,7 @@ export class Flights {
   /** The flight's result, no later than the caller's own deadline or timeout. */
   #patiently(caller: Call, flight: Flight, key: string): Promise<unknown> {
     const asked = caller.options?.timeout ?? Infinity
-    const remaining = caller.remaining(caller.began)
+    const remaining = caller.remaining(caller.asked ? caller.pipeline.clock.now() : caller.began)
     const patience = Math.min(asked, remaining)
     if (patience === Infinity || flight.call.done) return flight.landed
     // A timer of its own would come too late for the end of a gather, which waits for nobody.

@@ -26,10 +26,15 @@ export interface Owner {
   fencedAt: number
   /** One that began by then was deleted. */
   clearedAt: number
+  /** Nor may calls that began before it: what another process had brought later was evicted. Monotonic. */
+  floor: number
 }
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000
+
+/** In place of a sequence: it was brought by no call of this process. */
+const ELSEWHERE = 0
 
 /** What a delete leaves behind: calls up to this sequence, and dumped values up to this start, may not bring the key back. */
 export interface Tombstone {
@@ -81,10 +86,11 @@ export class Store {
   ): WriteResult {
     const lru = (this.#lru ??= this.#make())
     const held = lru.get(key)
-    if (held === undefined) {
+    if (held === undefined || held.loaded) {
       if (sequence <= owner.fence || sequence <= (this.#deleted.get(key)?.sequence ?? 0)) return 'older'
-    } else {
-      if (outranks(held, sequence, startedAt)) return 'older'
+      if (startedAt < (held?.startedAt ?? owner.floor)) return 'older'
+    } else if (held.sequence >= sequence) return 'older'
+    if (held !== undefined) {
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
       if (this.#options.maxBytes === undefined) {
         held.value = value
@@ -97,6 +103,26 @@ export class Store {
       }
     }
     return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false, loaded: false })
+  }
+
+  /**
+   * Takes in what another process has kept, or this one before: it has no place among the calls of this one, so only
+   * its start and its version are compared.
+   *
+   * @throws TypeError when the size of the value can't be told
+   */
+  admit(
+    owner: Owner,
+    key: string,
+    { value, startedAt, version, expired }: Pick<Entry, 'value' | 'startedAt' | 'version' | 'expired'>,
+  ): WriteResult {
+    const lru = (this.#lru ??= this.#make())
+    const held = lru.get(key)
+    if (held !== undefined) {
+      if (held.startedAt >= startedAt) return 'older'
+      if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
+    }
+    return this.#set(lru, key, { owner, value, startedAt, sequence: ELSEWHERE, version, expired, loaded: true })
   }
 
   /** For good: a call that began before it doesn't bring the value back. */
@@ -184,7 +210,7 @@ export class Store {
       lru.set(key, entry, { size })
     }
     // From here on the entry's own sequence keeps older calls out.
-    if (this.#deleted.size > 0) this.#deleted.delete(key)
+    if (this.#deleted.size > 0 && entry.sequence !== ELSEWHERE) this.#deleted.delete(key)
     return 'written'
   }
 
@@ -195,9 +221,10 @@ export class Store {
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes, maxEntrySize: maxBytes }),
       dispose: (entry, _key, reason) => {
         if (reason !== 'evict') return
-        const { owner } = entry
-        owner.fence = Math.max(owner.fence, entry.sequence)
-        owner.fencedAt = Math.max(owner.fencedAt, entry.startedAt)
+        const { owner, sequence, startedAt } = entry
+        owner.fence = Math.max(owner.fence, sequence)
+        owner.fencedAt = Math.max(owner.fencedAt, startedAt)
+        if (sequence === ELSEWHERE) owner.floor = Math.max(owner.floor, startedAt)
       },
     })
   }
@@ -230,6 +257,6 @@ export function outranks(held: Entry, sequence: number, startedAt: number): bool
   return held.loaded ? held.startedAt > startedAt : held.sequence >= sequence
 }
 
-function isLower(a: Version, b: Version): boolean {
+export function isLower(a: Version, b: Version): boolean {
   return typeof a === typeof b && a < b
 }
