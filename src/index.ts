@@ -40,7 +40,7 @@ export type {
 } from './health/invariant-definition.js'
 export type { InvariantStore } from './health/invariant-store.js'
 export { monotonic } from './health/monotonic.js'
-export type { Percentiles } from './health/latency.js'
+export type { Percentiles } from './core/histogram.js'
 export type { Acknowledged } from './health/monitors.js'
 export { INCONCLUSIVE, type ProbeOptions } from './health/probe.js'
 export type { Warning, WarningKind } from './health/warnings.js'

@@ -7,7 +7,7 @@ import { causeOf, decide, type Cause, type CauseKind, type Signal, type Signals 
 import type { CircuitSettings } from './circuit-options.js'
 import { Damping } from './damping.js'
 import type { Mirror, Proof, Recovery, VerdictListener } from './followers.js'
-import type { Percentiles } from './latency.js'
+import type { Percentiles } from '../core/histogram.js'
 import type { Mode, Override } from './override.js'
 import { Ramp } from './ramp.js'
 import { RateWarning } from './rate-warning.js'
