@@ -7,7 +7,7 @@ import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
 import { polledSchema, type Invariant } from './health/invariant-definition.js'
 import { probeSchema, probeSettings, type ProbeOptions, type ProbeSettings } from './health/probe.js'
-import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
+import { checkSoftTimeout, lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
 import { poolSchema, type Pool } from './pool.js'
@@ -119,7 +119,7 @@ export interface DependencySettings {
     classes: ReadonlyMap<string, Share & { timeout?: number | undefined }>
   }
   circuit: CircuitSettings
-  stale: StoreOptions & { freshFor: number; staleFor: number }
+  stale: StoreOptions & { freshFor: number; staleFor: number; softTimeout: number | undefined }
   enforce: boolean
   required: boolean
   probe: ProbeSettings | undefined
@@ -133,6 +133,11 @@ export interface DependencySettings {
 export function dependencySettings(input: unknown, defaults: DependencyOptions = {}): DependencySettings {
   // Checked by themselves first, so that a bad value is never hidden by merging.
   const given = parse(schema, input)
+  checkSoftTimeout(given.stale?.softTimeout, given.timeout, 'stale')
+  return settingsOf(given, defaults)
+}
+
+function settingsOf(given: GivenOptions, defaults: DependencyOptions): DependencySettings {
   return { ...complete(withDefaults(defaults as GivenOptions, given), ''), given }
 }
 
@@ -157,7 +162,8 @@ export function reconfigured(
     const groups = name === 'bulkhead' || name === 'circuit' || name === 'probe'
     merged[name] = groups ? { ...given[name], ...(value as object) } : value
   }
-  const after = dependencySettings(merged, defaults)
+  // `stale` can't be changed, so a timeout may go below its softTimeout, which gives way.
+  const after = settingsOf(parse(schema, merged), defaults)
   const names = [...after.bulkhead.classes.keys()]
   if (names.length !== before.bulkhead.classes.size || names.some((name) => !before.bulkhead.classes.has(name)))
     throw fixed('bulkhead.classes')
@@ -169,6 +175,7 @@ export function parseDefaults(input: unknown): DependencyOptions {
   const defaults = parse(schema, input, 'defaults')
   for (const name of ITS_OWN)
     if (defaults[name] !== undefined) throw new OptionError(`defaults.${name}`, 'belongs to one dependency')
+  checkSoftTimeout(defaults.stale?.softTimeout, defaults.timeout, 'defaults.stale')
   complete(defaults, 'defaults.')
   return defaults as DependencyOptions
 }
@@ -178,13 +185,19 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencyS
   const { total = Infinity } = given
   const timeout = given.timeout ?? Math.min(3_000, total)
   if (total < timeout) throw new OptionError(`${root}total`, `${total} is less than timeout, ${timeout}`)
-  const { max = 1_000, maxBytes, sizeOf, ...stale } = given.stale ?? {}
+  const { max = 1_000, maxBytes, sizeOf, softTimeout, ...stale } = given.stale ?? {}
   return {
     timeout,
     total,
     bulkhead: bulkheadSettings(given.bulkhead ?? {}, timeout, `${root}bulkhead`),
     circuit: circuitSettings(given.circuit ?? {}, `${root}circuit`, timeout),
-    stale: { max, maxBytes, sizeOf, ...lifetimes(stale, stale, `${root}stale`) },
+    stale: {
+      max,
+      maxBytes,
+      sizeOf,
+      softTimeout: softTimeout === undefined ? undefined : Math.min(softTimeout, timeout),
+      ...lifetimes(stale, stale, `${root}stale`),
+    },
     enforce: given.enforce ?? true,
     required: given.required ?? false,
     probe: given.probe === undefined ? undefined : probeSettings(given.probe, `${root}probe`),

@@ -102,6 +102,8 @@ export interface Pipeline {
   readonly counts: boolean
   /** The work goes on when its caller leaves. */
   readonly detached: Detachment
+  /** `false`: callers only ever read what is there, whatever else is switched off. */
+  readonly live: boolean
   readonly life: Life
   /** What a policy threw where nobody could be told. */
   readonly report: (error: unknown) => void
@@ -152,6 +154,10 @@ export class Call implements Listed<Call> {
   /** The stale cache's: under which key, and in what order. */
   key: string | undefined = undefined
   sequence = 0
+  /** Several callers may wait for it, of any class: the timeout of none holds. */
+  shared = false
+  /** Nobody waits for it: it takes neither the last slot nor a place in line. */
+  behind = false
   /** Told when the caller leaves while something other than an attempt is being waited for. */
   onLeave: ((reason: unknown) => void) | undefined = undefined
   /** Told at the deadline of the request in the same case. */

@@ -29,6 +29,8 @@ export interface Guard {
 /** A policy that stands outside the guards and may answer instead of an attempt. */
 export interface Recoverer {
   readonly kind: string
+  /** `false`: it answers every call, and none may go live. */
+  readonly live?: boolean
   /** Before any attempt: a promise is the answer. */
   answer?(call: Call): Promise<unknown> | undefined
   /** After a failed attempt: `true` once `call.serve(…)` has been given something. A rejection means no. */

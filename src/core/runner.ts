@@ -16,7 +16,7 @@ export function begin(call: Call): Promise<unknown> {
   if (signal?.aborted === true) return ended(call, signal.reason)
   const gone = call.around?.gone
   if (gone !== undefined) return ended(call, gone.reason)
-  if (pipeline.life.bypassed) return launch(call)
+  if (pipeline.life.bypassed && pipeline.live) return launch(call)
   const { answering } = pipeline
   for (let i = 0; i < answering.length; i++) {
     try {
@@ -278,7 +278,7 @@ export function overdue(call: Call): void {
 export function recover(call: Call, error: unknown, from = call.pipeline.recoverers.length - 1): void {
   if (call.done) return
   call.error = error
-  const innermost = call.pipeline.life.bypassed ? -1 : from
+  const innermost = call.pipeline.life.bypassed && call.pipeline.live ? -1 : from
   for (let i = innermost; i >= call.outermost; i--) {
     let recovered: boolean | Promise<boolean> | undefined
     try {

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { OptionError } from '../../core/errors.js'
-import { age, count, flag, fn, group } from '../../core/options.js'
+import { age, count, duration, flag, fn, group } from '../../core/options.js'
 import type { Scope } from './key.js'
 import type { Version } from './store.js'
 
@@ -11,6 +11,7 @@ export const staleEntries = {
   sizeOf: v.optional(fn<(value: unknown) => number>()),
   freshFor: v.optional(age),
   staleFor: v.optional(age),
+  softTimeout: v.optional(duration),
 }
 
 /** What a dependency's operations have in common: one store, and defaults. */
@@ -25,6 +26,11 @@ export interface StaleOptions {
   freshFor?: number
   /** How long a value may be served when a live one can't be had, ms from the start of the call that produced it. Default 3,600,000. */
   staleFor?: number
+  /**
+   * A caller who has waited so long, ms, is served the stale value if there is one; the call goes on behind. Less than
+   * `timeout`. Default: none.
+   */
+  softTimeout?: number
 }
 
 /** @internal */
@@ -38,6 +44,8 @@ export const cacheEntries = {
   ),
   freshFor: staleEntries.freshFor,
   staleFor: staleEntries.staleFor,
+  softTimeout: staleEntries.softTimeout,
+  live: v.optional(flag),
   coalesce: v.optional(flag),
   version: v.optional(fn<(value: never) => Version | undefined>()),
   cacheIf: v.optional(fn<(value: never, ...args: never[]) => boolean>()),
@@ -62,6 +70,10 @@ export interface CacheOptions<A extends unknown[], R> {
   freshFor?: number
   /** In place of the dependency's, ms. */
   staleFor?: number
+  /** In place of the dependency's, ms. */
+  softTimeout?: number
+  /** `false`: callers only ever read what a refresher has put there; none of them calls the dependency. Default true. */
+  live?: boolean
   /** Callers of the same key share one call. Default: when `freshFor` is more than 0. */
   coalesce?: boolean
   /** Grows with the value at its source; a lower one never replaces a higher (a server restored from an old dump). */
@@ -80,6 +92,8 @@ export interface CacheSettings {
   scope: 'public' | ((...args: never[]) => string)
   freshFor: number
   staleFor: number
+  softTimeout: number | undefined
+  live: boolean
   coalesce: boolean
   version: ((value: never) => Version | undefined) | undefined
   cacheIf: ((value: never, ...args: never[]) => boolean) | undefined
@@ -87,12 +101,15 @@ export interface CacheSettings {
   freeze: boolean
 }
 
+/** @internal What a dependency says for all its operations. */
+export interface CacheDefaults {
+  freshFor?: number | undefined
+  staleFor?: number | undefined
+  softTimeout?: number | undefined
+}
+
 /** @internal Undefined when the operation isn't cached. */
-export function cacheSettings(
-  given: Given,
-  defaults: { freshFor?: number | undefined; staleFor?: number | undefined },
-  path: string,
-): CacheSettings | undefined {
+export function cacheSettings(given: Given, defaults: CacheDefaults, path: string): CacheSettings | undefined {
   if (given.key === undefined) {
     const stray = Object.keys(cacheEntries).find((name) => given[name as keyof typeof given] !== undefined)
     if (stray !== undefined) throw new OptionError(join(path, stray), 'needs key, or nothing is cached')
@@ -103,17 +120,29 @@ export function cacheSettings(
       join(path, 'scope'),
       `is required with key: 'public', or a function that says whose data it is`,
     )
+  const { live = true } = given
+  for (const name of ['softTimeout', 'coalesce'] as const)
+    if (!live && given[name] !== undefined)
+      throw new OptionError(join(path, name), 'is of no use with live: false: no caller waits for a call')
   const lifetime = lifetimes({ ...defaults, ...defined(given) }, given, path)
   return {
     key: given.key,
     scope: given.scope,
     ...lifetime,
+    softTimeout: live ? (given.softTimeout ?? defaults.softTimeout) : undefined,
+    live,
     coalesce: given.coalesce ?? lifetime.freshFor > 0,
     version: given.version,
     cacheIf: given.cacheIf,
     evictOn: given.evictOn ?? isGone,
     freeze: given.freeze ?? false,
   }
+}
+
+/** @internal Given together, they must agree. */
+export function checkSoftTimeout(softTimeout: number | undefined, timeout: number | undefined, path: string): void {
+  if (softTimeout !== undefined && timeout !== undefined && softTimeout >= timeout)
+    throw new OptionError(join(path, 'softTimeout'), `${softTimeout} is not less than timeout, ${timeout}`)
 }
 
 /** @internal `given` are those written down together: they must agree; the others give way. */

@@ -11,6 +11,10 @@ export interface Entry {
   version: Version | undefined
   /** Fresh no longer, whatever its age. */
   expired: boolean
+  /** How often a refresher brings a new one, ms; undefined = none does. */
+  every: number | undefined
+  /** At what age it is refreshed ahead of its time; 0 = not decided yet. */
+  aheadAt: number
 }
 
 /** Something that grows with every change of the value at its source. */
@@ -71,6 +75,7 @@ export class Store {
     startedAt: number,
     sequence: number,
     version: Version | undefined,
+    every?: number,
   ): WriteResult {
     const lru = (this.#lru ??= this.#make())
     const held = lru.get(key)
@@ -85,10 +90,12 @@ export class Store {
         held.sequence = sequence
         held.version = version
         held.expired = false
+        held.every = every
+        held.aheadAt = 0
         return 'written'
       }
     }
-    return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false })
+    return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false, every, aheadAt: 0 })
   }
 
   /** For good: a call that began before it doesn't bring the value back. */
