@@ -123,7 +123,7 @@ export function wrapped<A extends unknown[], R>(pipeline: Pipeline, keeper: Keep
   return Object.assign(plain, {
     [WRAPPED]: true,
     with: (options: CallOptions) => caller<A, R>(pipeline, parse(callSchema, options, 'with') as CallOptions),
-    cache: (keeper?.cache ?? NO_CACHE) as OperationCache<A>,
+    cache: keeper?.cache ?? NO_CACHE,
     refresh: (args: A, options: RefreshOptions) => refresh(pipeline, keeper, args, options),
     operation: pipeline.name,
   })

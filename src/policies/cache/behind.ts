@@ -11,6 +11,8 @@ import type { Throttle } from './throttle.js'
 /** At this share of `freshFor`, give or take a tenth, a value that is read is loaded again. */
 const AHEAD = 0.8
 const JITTER = 0.1
+/** So much later, as a share of `freshFor`, it is tried again when there was no room. */
+const LATER = 0.05
 
 /** What it needs of the cache. */
 export interface Loads {
@@ -45,8 +47,12 @@ export class Behind {
       entry.aheadAt = this.#freshFor * AHEAD * (1 - JITTER + 2 * JITTER * this.#host.clock.random())
     if (age < entry.aheadAt || !this.#host.available() || throttle?.holds(key, call.began) === true) return
     if (flights.get(key) !== undefined) return
-    if (flights.behind(call, key)?.refused === false) counts.ahead++
-    else counts.skipped++
+    if (flights.behind(call, key)?.refused === false) {
+      counts.ahead++
+      return
+    }
+    counts.skipped++
+    entry.aheadAt = age + this.#freshFor * LATER
   }
 
   /** Keeps a key warm. */
