@@ -77,7 +77,7 @@ export interface Life {
  */
 export type Detachment = 'never' | 'once begun' | 'always'
 
-type Answering = Required<Pick<Recoverer, 'answer'>>
+type Answering = Required<Pick<Recoverer, 'answer'>> & Pick<Recoverer, 'peek'>
 type Keeping = Required<Pick<Recoverer, 'settle'>>
 
 /** One operation with its policies, put together once. */
@@ -91,6 +91,8 @@ export interface Pipeline {
   /** Those of them that may answer before an attempt, and those that see how each ends; apart, for the healthy path. */
   readonly answering: readonly Answering[]
   readonly keeping: readonly Keeping[]
+  /** Asked before there is a record of the call, where there is one. */
+  readonly peek: Recoverer['peek']
   readonly clock: Clock
   readonly stalls: StallWatch
   readonly inFlight: InFlight<Attempt>

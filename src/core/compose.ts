@@ -122,6 +122,7 @@ export function assemble<A extends unknown[], R>(
   guards: readonly Guard[],
 ): Wrapped<A, Awaited<R>> {
   const recoverers = policies.map((policy, index) => policy.make({ ...host, index }))
+  const answering = recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering']
   const pipeline: Pipeline = {
     ...own,
     dependency: host.dependency,
@@ -131,7 +132,8 @@ export function assemble<A extends unknown[], R>(
     report: host.report,
     recoverers,
     live: recoverers.every(({ live }) => live !== false),
-    answering: recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering'],
+    answering,
+    peek: own.detached === 'never' ? answering[0]?.peek : undefined,
     keeping: recoverers.filter((recoverer) => recoverer.settle !== undefined) as Pipeline['keeping'],
     guards,
   }

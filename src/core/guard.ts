@@ -31,6 +31,11 @@ export interface Recoverer {
   readonly kind: string
   /** `false`: it answers every call, and none may go live. */
   readonly live?: boolean
+  /**
+   * Before there is a record of the call, where nobody would look at it: a promise is the answer. Else `answer` is
+   * asked in the same step, with the same array of arguments.
+   */
+  readonly peek?: ((args: readonly unknown[], now: number) => Promise<unknown> | undefined) | undefined
   /** Before any attempt: a promise is the answer. */
   answer?(call: Call): Promise<unknown> | undefined
   /** After a failed attempt: `true` once `call.serve(…)` has been given something. A rejection means no. */

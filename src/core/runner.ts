@@ -1,6 +1,6 @@
-import { inside } from './ambient.js'
+import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
-import type { Call } from './call.js'
+import type { Call, Pipeline } from './call.js'
 import { FailedValueError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome } from './guard.js'
 import { isThenable } from './thenable.js'
@@ -27,6 +27,14 @@ export function begin(call: Call): Promise<unknown> {
     }
   }
   return launch(call)
+}
+
+/** An answer without so much as a record of the call, which is most of what a fresh value costs; where nobody would look at it. */
+export function peek(pipeline: Pipeline, args: readonly unknown[]): Promise<unknown> | undefined {
+  const { life, watch, clock } = pipeline
+  if (life.closed !== undefined || life.bypassed || watch.ended !== undefined) return undefined
+  if (ambient.read()?.gone !== undefined) return undefined
+  return pipeline.peek!(args, clock.now())
 }
 
 /** The same without asking the recoverers first. */

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { begin } from './runner.js'
+import { begin, peek } from './runner.js'
 import { beginDetached } from './detached.js'
 import { OptionError } from './errors.js'
 import type { Percentiles } from './histogram.js'
@@ -142,7 +142,9 @@ function refresh(pipeline: Pipeline, keeper: Keeper | undefined, args: unknown[]
 
 function caller<A extends unknown[], R>(pipeline: Pipeline, options: CallOptions | undefined): Caller<A, R> {
   const start = pipeline.detached === 'never' ? begin : beginDetached
-  const plain = (...args: A): Promise<R> => start(new Call(pipeline, args, options)) as Promise<R>
+  const plain = (...args: A): Promise<R> =>
+    ((options === undefined && pipeline.peek !== undefined ? peek(pipeline, args) : undefined) ??
+      start(new Call(pipeline, args, options))) as Promise<R>
   const outcome = async (...args: A): Promise<CallOutcome<R>> => {
     const call = new Call(pipeline, args, options)
     await start(call)

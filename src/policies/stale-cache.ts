@@ -48,6 +48,8 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   readonly counts: CacheCounts = noCounts()
   /** Looks at the second level again, behind, for a key that another process refreshes; set where there is one. */
   lookAgain: ((key: string) => void) | undefined
+  /** In read-through only: a fresh value, before there is a record of the call. */
+  readonly peek: ((args: readonly unknown[], now: number) => Promise<unknown> | undefined) | undefined
   readonly #clock: Clock
   readonly #host: PolicyHost
   readonly #settings: CacheSettings
@@ -60,6 +62,9 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   readonly #behind: Behind
   readonly #onOlderVersion: () => void
   #sequence = 0
+  /** The arguments whose key is known since `peek`, so that nobody's `key` is asked twice. */
+  #peeked: readonly unknown[] | undefined
+  #peekedKey: string | undefined
 
   constructor(host: PolicyHost, settings: CacheSettings, store: Store, onOlderVersion: () => void) {
     const { live, freshFor, softTimeout } = settings
@@ -71,6 +76,7 @@ export class StaleCache implements Recoverer, Keeper, Owner {
     this.live = live
     this.#keys = new KeyMaker(host.operation, settings.key, settings.scope)
     if (freshFor > 0) this.#throttle = new Throttle(host.clock)
+    if (freshFor > 0 && live) this.peek = (args, now) => this.#peek(args, now)
     if (softTimeout !== undefined) this.#soft = this.#softAfter(softTimeout)
     this.#flights = new Flights(
       host.index + 1,
@@ -90,7 +96,8 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   }
 
   answer(call: Call): Promise<unknown> | undefined {
-    const key = this.#keyOf(call.args)
+    const key = call.args === this.#peeked ? this.#peekedKey : this.#keyOf(call.args)
+    this.#peeked = undefined
     if (!this.live) return this.#read(call, key)
     if (key === undefined) return undefined
     call.key = key
@@ -141,6 +148,21 @@ export class StaleCache implements Recoverer, Keeper, Owner {
     if (outcome === 'refused' || outcome === 'cancelled') return undefined
     // A value that was judged failed has no error to ask about.
     if (attempt.error !== undefined && this.#settings.evictOn(attempt.error)) this.#evict(key, attempt.call.sequence)
+    return undefined
+  }
+
+  #peek(args: readonly unknown[], now: number): Promise<unknown> | undefined {
+    const key = this.#keyOf(args)
+    const entry = key === undefined ? undefined : this.#store.get(key)
+    if (entry !== undefined && !entry.expired) {
+      const age = now - entry.startedAt
+      if (age < this.#behind.aheadFrom) {
+        this.#countFresh(age)
+        return Promise.resolve(entry.value)
+      }
+    }
+    this.#peeked = args
+    this.#peekedKey = key
     return undefined
   }
 
@@ -234,11 +256,15 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   }
 
   #serveFresh(call: Call, entry: Entry, age: number): Promise<unknown> {
-    this.counts.fresh++
-    this.#host.tally.add('fresh')
-    this.#ages.record(age)
+    this.#countFresh(age)
     call.serve(entry.value, 'fresh', age, false)
     return call.answered()
+  }
+
+  #countFresh(age: number): void {
+    this.counts.fresh++
+    this.#host.tally.fresh()
+    this.#ages.record(age)
   }
 
   #serveHeld(call: Call, why: StaleReason): boolean {
