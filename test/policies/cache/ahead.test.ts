@@ -65,6 +65,7 @@ describe('17. ahead', () => {
     for (let i = 0; i < 5; i++) await load('a')
     await load('b')
     expect(runs.map(({ id }) => id)).toEqual(['a', 'b', 'a', 'b'])
+    expect(load.cache.counts()).toMatchObject({ ahead: 2, skipped: 0 })
   })
 
   test('a caller who comes when the value is stale joins it', async () => {
@@ -108,6 +109,19 @@ describe('17. ahead', () => {
     expect(runs.map(({ id }) => id)).toEqual(['a', 'other', 'a'])
   })
 
+  test('one that found no room is joined by nobody', async () => {
+    const { clock, load, runs, fill } = loads(readThrough, { bulkhead: { slots: 2 } })
+    await fill('a', 'old')
+    await clock.advance(800)
+    void watch(load('other'))
+    void load('a')
+    load.cache.expire('a')
+    for (let i = 0; i < 3; i++) void watch(load('a'))
+    await settle()
+    expect(runs.map(({ id }) => id)).toEqual(['a', 'other', 'a'])
+    expect(load.cache.counts()).toMatchObject({ skipped: 1, joined: 2 })
+  })
+
   test('the last slot of a class is left to its callers as well', async () => {
     const { clock, load, runs, fill } = loads(readThrough, {
       bulkhead: { slots: 9, classes: { stats: { guaranteed: 0, atMost: 1 } } },
@@ -130,6 +144,8 @@ describe('17. ahead', () => {
     await clock.advance(80_000)
     registry.setMode('feed', 'unavailable', { reason: 'test' })
     await load('a')
+    expect(dependency.health().counts.rejects).toBe(0)
+    expect(load.cache.counts()).toMatchObject({ skipped: 0 })
     registry.setMode('feed', 'available', { reason: 'test' })
     registry.clearMode('feed')
     await failing('b')

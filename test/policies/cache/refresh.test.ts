@@ -306,8 +306,8 @@ describe('refresh', () => {
     const scope = new Scope(rig.clock, 50, 0)
     scope.class = 'pages'
     scope.run(() => rig.load.refresh(['a'], { every: 1_000 }))
+    await scope.run(() => rig.clock.advance(1_000))
     scope.expire()
-    await rig.clock.advance(1_000)
     expect(rig.dependency.inFlight()).toMatchObject([{ callerGone: false }])
     expect(rig.dependency.inFlight()[0]!.class).toBe(undefined)
     expect(rig.runs[0]!.context.signal.aborted).toBe(false)

@@ -88,7 +88,10 @@ describe('5. soft timeout', () => {
     const { clock, load, fill } = loads({ ...soft, staleFor: 200 })
     await fill('a', 'old')
     await clock.advance(100)
+    void watch(load('nothing there'))
+    const timers = clock.pending()
     const slow = watch(load('a'))
+    expect(clock.pending()).toBe(timers)
     await clock.advance(400)
     expect(slow.state).toBe('pending')
   })
@@ -152,6 +155,29 @@ describe('5. soft timeout', () => {
     controller.abort('gone')
     expect(last().context.signal.aborted).toBe(false)
     expect(dependency.inFlight()).toMatchObject([{ callerGone: false }])
+  })
+
+  test.each(ways)('nor has one whose own time is over after it was served (%s)', async (_, own) => {
+    const { clock, load, last, fill } = loads({ ...soft, ...own })
+    await fill('a', 'old')
+    await clock.advance(50)
+    void watch(load.with({ total: 300 })('a'))
+    await clock.advance(400)
+    expect(last().context.signal.aborted).toBe(false)
+  })
+
+  test('the time that a caller gives its call counts from the start of its operation', async () => {
+    const { clock, load, runs, fill } = loads(soft, { bulkhead: { slots: 1, maxWait: 400 } })
+    await fill('a', 'old')
+    void watch(load('other'))
+    const waiting = watch(load.with({ timeout: 200 })('a'))
+    load.cache.delete('a')
+    await clock.advance(150)
+    runs[1]!.open('done')
+    await clock.advance(199)
+    expect(waiting.state).toBe('pending')
+    await clock.advance(1)
+    expect(waiting).toMatchObject({ state: 'rejected', error: { code: 'ERR_CALL_TIMEOUT' } })
   })
 
   test('a caller that was served has not left its flight: the others may go, and it goes on', async () => {
