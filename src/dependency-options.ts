@@ -13,7 +13,7 @@ import {
   type ProbeOptions,
   type ProbeSettings,
 } from './health/probe.js'
-import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
+import { checkSoftTimeout, lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { KeyvLike } from './policies/cache/second-store.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
@@ -136,7 +136,12 @@ export interface DependencySettings {
     classes: ReadonlyMap<string, Share & { timeout?: number | undefined }>
   }
   circuit: CircuitSettings
-  stale: StoreOptions & { freshFor: number; staleFor: number; store: KeyvLike | undefined }
+  stale: StoreOptions & {
+    freshFor: number
+    staleFor: number
+    softTimeout: number | undefined
+    store: KeyvLike | undefined
+  }
   enforce: boolean
   required: boolean
   probe: ProbeSettings | undefined
@@ -150,6 +155,11 @@ export interface DependencySettings {
 export function dependencySettings(input: unknown, defaults: DependencyOptions = {}): DependencySettings {
   // Checked by themselves first, so that a bad value is never hidden by merging.
   const given = parse(schema, input)
+  checkSoftTimeout(given.stale?.softTimeout, given.timeout, 'stale')
+  return settingsOf(given, defaults)
+}
+
+function settingsOf(given: GivenOptions, defaults: DependencyOptions): DependencySettings {
   return { ...complete(withDefaults(defaults as GivenOptions, given), ''), given }
 }
 
@@ -171,7 +181,8 @@ export function reconfigured(
   // Those of the registry's defaults too: a dependency that names any has them in place of all of these.
   const named =
     classes.size === 0 ? {} : { bulkhead: { ...before.given.bulkhead, classes: Object.fromEntries(classes) } }
-  const after = dependencySettings(merged({ ...before.given, ...named }, changes, ''), defaults)
+  // `stale` can't be changed, so a timeout may go below its softTimeout, which gives way.
+  const after = settingsOf(parse(schema, merged({ ...before.given, ...named }, changes, '')), defaults)
   if (after.bulkhead.pool !== before.bulkhead.pool) throw fixed('bulkhead.pool')
   return after
 }
@@ -197,6 +208,7 @@ export function parseDefaults(input: unknown): DependencyOptions {
   const defaults = parse(schema, input, 'defaults')
   for (const name of ITS_OWN)
     if (defaults[name] !== undefined) throw new OptionError(`defaults.${name}`, 'belongs to one dependency')
+  checkSoftTimeout(defaults.stale?.softTimeout, defaults.timeout, 'defaults.stale')
   complete(defaults, 'defaults.')
   return defaults as DependencyOptions
 }
@@ -206,13 +218,20 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencyS
   const { total = Infinity } = given
   const timeout = given.timeout ?? Math.min(3_000, total)
   if (total < timeout) throw new OptionError(`${root}total`, `${total} is less than timeout, ${timeout}`)
-  const { max = 1_000, maxBytes, sizeOf, store, ...stale } = given.stale ?? {}
+  const { max = 1_000, maxBytes, sizeOf, store, softTimeout, ...stale } = given.stale ?? {}
   return {
     timeout,
     total,
     bulkhead: bulkheadSettings(given.bulkhead ?? {}, timeout, `${root}bulkhead`),
     circuit: circuitSettings(given.circuit ?? {}, `${root}circuit`, timeout),
-    stale: { max, maxBytes, sizeOf, store, ...lifetimes(stale, stale, `${root}stale`) },
+    stale: {
+      max,
+      maxBytes,
+      sizeOf,
+      store,
+      softTimeout: softTimeout === undefined ? undefined : Math.min(softTimeout, timeout),
+      ...lifetimes(stale, stale, `${root}stale`),
+    },
     enforce: given.enforce ?? true,
     required: given.required ?? false,
     probe: given.probe === undefined ? undefined : probeSettings(given.probe, `${root}probe`),

@@ -91,6 +91,8 @@ export class Dependency implements Gated {
   readonly #second: SecondStore | undefined
   readonly #unlisten: (() => void) | undefined
   readonly #names = new Set<string>()
+  /** What runs in the background for its operations. */
+  readonly #stops = new Set<() => void>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
   readonly #life: Life
@@ -487,7 +489,10 @@ export class Dependency implements Gated {
         this.#host.report(error)
       },
       trialDue: () => this.#verdict.trialDue,
+      retryAfter: () => this.#verdict.retryAfter,
+      available: () => this.#verdict.mode === 'available',
       background: this.#host.background,
+      onClose: (stop) => this.#stops.add(stop),
     }
   }
 
@@ -610,6 +615,7 @@ export class Dependency implements Gated {
     this.#verdict.shut()
     this.#monitors.stop()
     this.#longCalls.stop()
+    for (const stop of this.#stops) stop()
     this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)

@@ -3,7 +3,14 @@ import type { Detachment } from './core/call.js'
 import { OptionError } from './core/errors.js'
 import { duration, flag, group, parse, text } from './core/options.js'
 import { inBandSchema, type InBandInvariant } from './health/invariant-definition.js'
-import { cacheEntries, cacheSettings, type CacheOptions, type CacheSettings } from './policies/cache/cache-options.js'
+import {
+  cacheEntries,
+  cacheSettings,
+  checkSoftTimeout,
+  type CacheDefaults,
+  type CacheOptions,
+  type CacheSettings,
+} from './policies/cache/cache-options.js'
 import { alternatives, fallbackSchema, type Alternative, type AnyAlternative } from './policies/fallback.js'
 
 const schema = group({
@@ -66,16 +73,21 @@ export interface OperationSettings {
 /** @internal */
 export function operationSettings(
   input: unknown,
-  defaults: { freshFor: number | undefined; staleFor: number | undefined; store?: object | undefined },
+  defaults: CacheDefaults & { store?: object | undefined },
 ): OperationSettings {
   const given = parse(schema, input)
   if (given.total !== undefined && given.timeout !== undefined && given.total < given.timeout)
     throw new OptionError('total', `${given.total} is less than timeout, ${given.timeout}`)
   if (given.key !== undefined && given.name === undefined && defaults.store !== undefined)
     throw new OptionError('name', 'is required with a second-level store, where processes find a value by it')
+  checkSoftTimeout(given.softTimeout, given.timeout, '')
+  const cache = cacheSettings(given, defaults, '')
+  // One of them was written without the other in mind: nobody waits longer than for the call itself.
+  if (cache?.softTimeout !== undefined && given.timeout !== undefined)
+    cache.softTimeout = Math.min(cache.softTimeout, given.timeout)
   return {
     name: given.name,
-    cache: cacheSettings(given, defaults, ''),
+    cache,
     fallback: given.fallback === undefined ? undefined : alternatives(given.fallback),
     invariant: given.invariant,
     counts: given.counts ?? true,

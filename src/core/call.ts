@@ -77,7 +77,7 @@ export interface Life {
  */
 export type Detachment = 'never' | 'once begun' | 'always'
 
-type Answering = Required<Pick<Recoverer, 'answer'>>
+type Answering = Required<Pick<Recoverer, 'answer'>> & Pick<Recoverer, 'peek'>
 type Keeping = Required<Pick<Recoverer, 'settle'>>
 
 /** One operation with its policies, put together once. */
@@ -91,6 +91,8 @@ export interface Pipeline {
   /** Those of them that may answer before an attempt, and those that see how each ends; apart, for the healthy path. */
   readonly answering: readonly Answering[]
   readonly keeping: readonly Keeping[]
+  /** Asked before there is a record of the call, where there is one. */
+  readonly peek: Recoverer['peek']
   readonly clock: Clock
   readonly stalls: StallWatch
   readonly inFlight: InFlight<Attempt>
@@ -102,6 +104,8 @@ export interface Pipeline {
   readonly counts: boolean
   /** The work goes on when its caller leaves. */
   readonly detached: Detachment
+  /** `false`: callers only ever read what is there, whatever else is switched off. */
+  readonly live: boolean
   readonly life: Life
   /** What a policy threw where nobody could be told. */
   readonly report: (error: unknown) => void
@@ -154,6 +158,10 @@ export class Call implements Listed<Call> {
   sequence = 0
   /** Also the stale cache's: it has waited for the second level, and does so once. */
   asked = false
+  /** Several callers may wait for it, of any class: the timeout of none holds. */
+  shared = false
+  /** Nobody waits for it: it takes neither the last slot nor a place in line. */
+  behind = false
   /** Told when the caller leaves while something other than an attempt is being waited for. */
   onLeave: ((reason: unknown) => void) | undefined = undefined
   /** Told at the deadline of the request in the same case. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { Attempt } from './attempt.js'
+import { Background } from './background.js'
 import type { Pipeline } from './call.js'
 import { systemClock, type Clock } from './clock.js'
 import { OptionError } from './errors.js'
@@ -10,7 +11,7 @@ import type { GuardPolicy, PolicyHost, RecovererPolicy } from './policy.js'
 import { stallWatch } from './stall.js'
 import { Tally } from './tally.js'
 import { Within } from './within.js'
-import { NO_CACHE, wrapped, type Operation, type OperationCache, type Wrapped } from './wrapped.js'
+import { wrapped, type Keeper, type Operation, type Wrapped } from './wrapped.js'
 
 /** The standard order, outermost first. What isn't in it, a policy of one's own, may stand anywhere among its role. */
 const RECOVERERS = ['fallback', 'stale cache', 'retry']
@@ -69,6 +70,7 @@ export function compose(
   return (operation) => {
     if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
     const name = given.name ?? (operation.name || 'operation')
+    let background: Background | undefined
     const host: Omit<PolicyHost, 'index'> = {
       clock,
       stalls: stallWatch(clock),
@@ -78,6 +80,11 @@ export function compose(
       named: given.name !== undefined,
       report,
       trialDue: () => gate?.trialDue ?? false,
+      retryAfter: () => gate?.retryAfter,
+      available: () => gate?.mode !== 'unavailable',
+      background: () => (background ??= new Background(clock)),
+      // What is composed by hand is never closed.
+      onClose: () => undefined,
     }
     return assemble(
       {
@@ -116,6 +123,7 @@ export function assemble<A extends unknown[], R>(
   guards: readonly Guard[],
 ): Wrapped<A, Awaited<R>> {
   const recoverers = policies.map((policy, index) => policy.make({ ...host, index }))
+  const answering = recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering']
   const pipeline: Pipeline = {
     ...own,
     dependency: host.dependency,
@@ -124,19 +132,16 @@ export function assemble<A extends unknown[], R>(
     stalls: host.stalls,
     report: host.report,
     recoverers,
-    answering: recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering'],
+    live: recoverers.every(({ live }) => live !== false),
+    answering,
+    peek: own.detached === 'never' ? answering[0]?.peek : undefined,
     keeping: recoverers.filter((recoverer) => recoverer.settle !== undefined) as Pipeline['keeping'],
     guards,
   }
-  return wrapped<A, Awaited<R>>(pipeline, recoverers.find(hasCache)?.cache ?? NO_CACHE)
+  return wrapped<A, Awaited<R>>(pipeline, recoverers.find(isKeeper))
 }
 
-/** A recoverer that keeps values lends its cache to the operation. */
-interface Keeping extends Recoverer {
-  readonly cache: OperationCache<never>
-}
-
-const hasCache = (recoverer: Recoverer): recoverer is Keeping => 'cache' in recoverer
+const isKeeper = (recoverer: Recoverer): recoverer is Recoverer & Keeper => 'cache' in recoverer
 
 function checkOrder(policies: readonly unknown[], role: 'guard' | 'recoverer', order: readonly string[]): void {
   const path = `${role}s`

@@ -15,8 +15,12 @@ export interface Gate {
   readonly closed: boolean
   /** Grows with every change of the circuit's state. */
   readonly generation: number
+  /** What was decided of the dependency. */
+  readonly mode: 'available' | 'unavailable'
   /** Whether the next attempt would be a trial: nothing may hold it back. */
   readonly trialDue: boolean
+  /** When that will be so, in ms from now; undefined when nobody can say. */
+  readonly retryAfter: number | undefined
   /** Asked when not `closed`: lets the attempt pass, makes it the trial, or refuses it. */
   admit(attempt: Attempt): CofferdamError | undefined
   /** Asked again after the attempt has waited: the circuit may have opened meanwhile. */

@@ -29,6 +29,13 @@ export interface Guard {
 /** A policy that stands outside the guards and may answer instead of an attempt. */
 export interface Recoverer {
   readonly kind: string
+  /** `false`: it answers every call, and none may go live. */
+  readonly live?: boolean
+  /**
+   * Before there is a record of the call, where nobody would look at it: a promise is the answer. Else `answer` is
+   * asked in the same step, with the same array of arguments.
+   */
+  readonly peek?: ((args: readonly unknown[], now: number) => Promise<unknown> | undefined) | undefined
   /** Before any attempt: a promise is the answer. */
   answer?(call: Call): Promise<unknown> | undefined
   /** After a failed attempt: `true` once `call.serve(…)` has been given something. A rejection means no. */

@@ -23,8 +23,14 @@ export interface PolicyHost {
   readonly report: (error: unknown) => void
   /** Whether the next attempt would be a trial of a half-open circuit: nothing may hold it back. */
   readonly trialDue: () => boolean
-  /** @internal The registry's; undefined where there is none. */
-  readonly background?: (() => Background) | undefined
+  /** Ms until it is one; undefined when nobody can say. */
+  readonly retryAfter: () => number | undefined
+  /** Whether the dependency is available. */
+  readonly available: () => boolean
+  /** Where work is done that nobody waits for; made when something first runs in it. */
+  readonly background: () => Background
+  /** What is to stop when the dependency closes. */
+  readonly onClose: (stop: () => void) => void
 }
 
 /** A policy that acts before and after each attempt; made once for each operation that it is put around. */

@@ -1,6 +1,6 @@
-import { inside } from './ambient.js'
+import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
-import type { Call } from './call.js'
+import type { Call, Pipeline } from './call.js'
 import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome } from './guard.js'
 import { isThenable } from './thenable.js'
@@ -16,7 +16,7 @@ export function begin(call: Call): Promise<unknown> {
   if (signal?.aborted === true) return ended(call, signal.reason)
   const gone = call.around?.gone
   if (gone !== undefined) return ended(call, gone.reason)
-  if (pipeline.life.bypassed) return launch(call)
+  if (pipeline.life.bypassed && pipeline.live) return launch(call)
   const { answering } = pipeline
   for (let i = 0; i < answering.length; i++) {
     try {
@@ -27,6 +27,14 @@ export function begin(call: Call): Promise<unknown> {
     }
   }
   return launch(call)
+}
+
+/** An answer without so much as a record of the call, which is most of what a fresh value costs; where nobody would look at it. */
+export function peek(pipeline: Pipeline, args: readonly unknown[]): Promise<unknown> | undefined {
+  const { life, watch, clock } = pipeline
+  if (life.closed !== undefined || life.bypassed || watch.ended !== undefined) return undefined
+  if (ambient.read()?.gone !== undefined) return undefined
+  return pipeline.peek!(args, clock.now())
 }
 
 /** The same without asking the recoverers first. */
@@ -280,7 +288,7 @@ export function overdue(call: Call): void {
 export function recover(call: Call, error: unknown, from = call.pipeline.recoverers.length - 1): void {
   if (call.done) return
   call.error = error
-  const innermost = call.pipeline.life.bypassed ? -1 : from
+  const innermost = call.pipeline.life.bypassed && call.pipeline.live ? -1 : from
   for (let i = innermost; i >= call.outermost; i--) {
     let recovered: boolean | Promise<boolean> | undefined
     try {

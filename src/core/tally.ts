@@ -60,7 +60,7 @@ export class Tally {
   }
   follow: Follow | undefined = undefined
 
-  /** An attempt has come to the circuit. This and the next are on every call's path: a named counter costs 1 ns, one by variable 20. */
+  /** An attempt has come to the circuit. This and the next two are on every call's path: a named counter costs 1 ns, one by variable 20. */
   fired(attempt: Attempt): void {
     this.counts.fires++
     if (this.follow !== undefined) this.follow('fires', attempt)
@@ -69,6 +69,12 @@ export class Tally {
   succeeded(attempt: Attempt): void {
     this.counts.successes++
     if (this.follow !== undefined) this.follow('successes', attempt)
+  }
+
+  /** A fresh value was served: nothing else is done for such a call. */
+  fresh(): void {
+    this.counts.fresh++
+    if (this.follow !== undefined) this.follow('fresh', undefined)
   }
 
   add(what: keyof Counts, attempt?: Attempt): void {

@@ -1,6 +1,6 @@
 import type { Slots } from '../core/slots.js'
 import type { Counts, Tally } from '../core/tally.js'
-import type { Percentiles } from './latency.js'
+import type { Percentiles } from '../core/histogram.js'
 import type { Mode } from './override.js'
 import type { CircuitState, Verdict } from './verdict.js'
 import type { Warning } from './warnings.js'

@@ -1,7 +1,8 @@
 import type { Sample } from '../core/gate.js'
+import type { Percentiles } from '../core/histogram.js'
 import { Baseline } from './baseline.js'
 import type { CircuitSettings } from './circuit-options.js'
-import { Latency, type Percentiles } from './latency.js'
+import { Latency } from './latency.js'
 import { judge, type Reason } from './rule.js'
 import { CountWindow, TimeWindow, type Figures, type SampleWindow } from './window.js'
 

@@ -64,6 +64,7 @@ export class Bulkhead implements Guard {
 
   enter(attempt: Attempt): Error | undefined | Promise<void> {
     const slots = this.#slotsOf(attempt)
+    if (attempt.call.behind) return this.#enterBehind(attempt, slots)
     if (slots.tryTake()) {
       attempt.slots = slots
       return undefined
@@ -104,6 +105,18 @@ export class Bulkhead implements Guard {
     for (const reclaims of [this.#reclaims, ...this.#retired])
       if (share?.parent === undefined) reclaims.close()
       else reclaims.finish()
+  }
+
+  /** The last slot, and every place in line, is for those who are waited for. A trial has a permit of its own. */
+  #enterBehind(attempt: Attempt, slots: Slots): Error | undefined {
+    if (slots.paused !== undefined) return slots.paused
+    if (slots.available() > 1 && slots.tryTake()) attempt.slots = slots
+    else if (attempt.trial) attempt.reserved = true
+    else {
+      const { dependency } = attempt.call.pipeline
+      return new BulkheadFullError(`${dependency}: no slot but the last`, { dependency })
+    }
+    return undefined
   }
 
   #reclaimsAfter(ms: number): Deadlines<Attempt> {

@@ -58,7 +58,7 @@ export class Timeout implements Guard {
     const { options } = call
     const { own, byClass } = this.#limits
     let deadlines = own
-    if (call.class !== undefined && call.outermost === 0 && byClass.size > 0) {
+    if (call.class !== undefined && !call.shared && byClass.size > 0) {
       const ofClass = byClass.get(call.class)
       if (ofClass !== undefined) deadlines = this.#timeouts.of(ofClass)
     }

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { OptionError } from '../../core/errors.js'
-import { age, count, flag, fn, group } from '../../core/options.js'
+import { age, count, duration, flag, fn, group } from '../../core/options.js'
 import type { Scope } from './key.js'
 import type { KeyvLike } from './second-store.js'
 import type { Version } from './store.js'
@@ -13,6 +13,7 @@ export const staleEntries = {
   freshFor: v.optional(age),
   staleFor: v.optional(age),
   store: v.optional(v.custom<KeyvLike>(isStore, 'must be a Keyv, or have its get, set and delete')),
+  softTimeout: v.optional(duration),
 }
 
 /** What a dependency's operations have in common: one store, and defaults. */
@@ -32,6 +33,11 @@ export interface StaleOptions {
    * cached need a `name` then. Values must survive its serializer; Keyv's own takes what JSON takes, and Buffers.
    */
   store?: KeyvLike
+  /**
+   * A caller who has waited so long, ms, is served the stale value if there is one; the call goes on behind. Less than
+   * `timeout`. Default: none.
+   */
+  softTimeout?: number
 }
 
 /** @internal */
@@ -45,6 +51,8 @@ export const cacheEntries = {
   ),
   freshFor: staleEntries.freshFor,
   staleFor: staleEntries.staleFor,
+  softTimeout: staleEntries.softTimeout,
+  live: v.optional(flag),
   coalesce: v.optional(flag),
   version: v.optional(fn<(value: never) => Version | undefined>()),
   cacheIf: v.optional(fn<(value: never, ...args: never[]) => boolean>()),
@@ -70,6 +78,10 @@ export interface CacheOptions<A extends unknown[], R> {
   freshFor?: number
   /** In place of the dependency's, ms. */
   staleFor?: number
+  /** In place of the dependency's, ms. */
+  softTimeout?: number
+  /** `false`: callers only ever read what a refresher has put there; none of them calls the dependency. Default true. */
+  live?: boolean
   /** Callers of the same key share one call. Default: when `freshFor` is more than 0. */
   coalesce?: boolean
   /** Grows with the value at its source; a lower one never replaces a higher (a server restored from an old dump). */
@@ -90,6 +102,8 @@ export interface CacheSettings {
   scope: 'public' | ((...args: never[]) => string)
   freshFor: number
   staleFor: number
+  softTimeout: number | undefined
+  live: boolean
   coalesce: boolean
   version: ((value: never) => Version | undefined) | undefined
   cacheIf: ((value: never, ...args: never[]) => boolean) | undefined
@@ -98,12 +112,15 @@ export interface CacheSettings {
   storePrivate: boolean
 }
 
+/** @internal What a dependency says for all its operations. */
+export interface CacheDefaults {
+  freshFor?: number | undefined
+  staleFor?: number | undefined
+  softTimeout?: number | undefined
+}
+
 /** @internal Undefined when the operation isn't cached. */
-export function cacheSettings(
-  given: Given,
-  defaults: { freshFor?: number | undefined; staleFor?: number | undefined },
-  path: string,
-): CacheSettings | undefined {
+export function cacheSettings(given: Given, defaults: CacheDefaults, path: string): CacheSettings | undefined {
   if (given.key === undefined) {
     const stray = Object.keys(cacheEntries).find((name) => given[name as keyof typeof given] !== undefined)
     if (stray !== undefined) throw new OptionError(join(path, stray), 'needs key, or nothing is cached')
@@ -114,11 +131,17 @@ export function cacheSettings(
       join(path, 'scope'),
       `is required with key: 'public', or a function that says whose data it is`,
     )
+  const { live = true } = given
+  for (const name of ['softTimeout', 'coalesce'] as const)
+    if (!live && given[name] !== undefined)
+      throw new OptionError(join(path, name), 'is of no use with live: false: no caller waits for a call')
   const lifetime = lifetimes({ ...defaults, ...defined(given) }, given, path)
   return {
     key: given.key,
     scope: given.scope,
     ...lifetime,
+    softTimeout: live ? (given.softTimeout ?? defaults.softTimeout) : undefined,
+    live,
     coalesce: given.coalesce ?? lifetime.freshFor > 0,
     version: given.version,
     cacheIf: given.cacheIf,
@@ -126,6 +149,12 @@ export function cacheSettings(
     freeze: given.freeze ?? false,
     storePrivate: given.storePrivate ?? false,
   }
+}
+
+/** @internal Given together, they must agree. */
+export function checkSoftTimeout(softTimeout: number | undefined, timeout: number | undefined, path: string): void {
+  if (softTimeout !== undefined && timeout !== undefined && softTimeout >= timeout)
+    throw new OptionError(join(path, 'softTimeout'), `${softTimeout} is not less than timeout, ${timeout}`)
 }
 
 /** @internal `given` are those written down together: they must agree; the others give way. */

@@ -1,40 +1,56 @@
-import { inside } from '../../core/ambient.js'
-import { abandon, launch, leave, recover, tryOnce } from '../../core/runner.js'
-import { bound } from '../../core/bound.js'
-import { Call, type CallOptions } from '../../core/call.js'
-import { CallTimeoutError } from '../../core/errors.js'
-import type { Departure } from '../../core/guard.js'
+import type { Call } from '../../core/call.js'
+import type { Deadlines } from '../../core/deadlines.js'
+import { Flight, workOf, type Passenger } from './flight.js'
 
 /** Flights at once; calls beyond go alone. */
 const MOST = 10_000
 
-interface Flight {
-  /** The shared call: under the operation's own timeout, nobody's deadline, nobody's signal, and in no caller's request. */
-  readonly call: Call
-  readonly landed: Promise<unknown>
-  readonly callers: Set<Call>
-}
-
 /** Single flight: callers of the same key share one call. It is aborted only when every caller has left. */
 export class Flights {
-  /** The index of the recoverer that asks; only the ones further in belong to the flight. */
-  readonly #index: number
+  /** Only the recoverers from here on belong to a flight. */
+  readonly #outermost: number
   readonly #failed: (key: string) => void
+  readonly #joined: () => void
   readonly #flights = new Map<string, Flight>()
 
-  constructor(index: number, failed: (key: string) => void) {
-    this.#index = index
+  /** @param failed told of a flight whose operation brought nothing good, before any of its callers */
+  constructor(outermost: number, failed: (key: string) => void, joined: () => void) {
+    this.#outermost = outermost
     this.#failed = failed
+    this.#joined = joined
   }
 
-  /** Joins the flight of the key, or takes off. */
-  join(caller: Call, key: string, joined: () => void): Promise<unknown> | undefined {
-    let flight = this.#flights.get(key)
-    if (flight === undefined) {
-      if (this.#flights.size >= MOST) return undefined
-      flight = this.#takeOff(caller, key)
-    } else joined()
-    return this.#board(caller, flight, key)
+  get(key: string): Flight | undefined {
+    return this.#flights.get(key)
+  }
+
+  /** Joins the flight of the key, or takes off; `undefined` when there are too many. */
+  join(caller: Call, key: string, soft: Deadlines<Passenger> | undefined): Promise<unknown> | undefined {
+    const flying = this.#flights.get(key)
+    if (flying === undefined) return this.takeOff(workOf(caller, this.#outermost, true), key)?.board(caller, true, soft)
+    this.#joined()
+    return flying.board(caller, false, soft)
+  }
+
+  /** A flight of the caller's own, so that its work goes on when the caller has been served. */
+  alone(caller: Call, soft: Deadlines<Passenger>): Promise<unknown> {
+    return new Flight(workOf(caller, this.#outermost, false), this.#down).board(caller, true, soft)
+  }
+
+  /** Loads the key for nobody in particular, unless that is being done. */
+  behind(caller: Call, key: string): Flight | undefined {
+    if (this.#flights.has(key)) return undefined
+    const call = workOf(caller, this.#outermost, true)
+    call.behind = true
+    return this.takeOff(call, key)
+  }
+
+  /** What others may join. */
+  takeOff(call: Call, key: string): Flight | undefined {
+    if (this.#flights.size >= MOST) return undefined
+    const flight = new Flight(call, this.#down)
+    if (!flight.refused) this.#flights.set(key, flight)
+    return flight
   }
 
   /** Nobody joins it any more: what it brings is out of date. */
@@ -46,108 +62,9 @@ export class Flights {
     this.#flights.clear()
   }
 
-  #takeOff(leader: Call, key: string): Flight {
-    const options: CallOptions = { total: Infinity }
-    if (leader.class !== undefined) options.class = leader.class
-    if (leader.options?.label !== undefined) options.label = leader.options.label
-    const call = new Call(leader.pipeline, leader.args, options, this.#index + 1)
-    call.key = key
-    call.sequence = leader.sequence
-    const landed = inside(call.around, () => launch(call))
-    const flight: Flight = { call, landed, callers: new Set() }
-    this.#flights.set(key, flight)
-    const land = (): void => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key)
-    }
-    flight.landed.then(land, land)
-    return flight
-  }
-
-  #board(caller: Call, flight: Flight, key: string): Promise<unknown> {
-    const leader = flight.callers.size === 0
-    flight.callers.add(caller)
-    const promise = caller.open((reason) => {
-      this.#leave(caller, flight, key, 'aborted', reason)
-      leave(caller, reason)
-    })
-    this.#patiently(caller, flight, key).then(
-      (value) => {
-        this.#landed(caller, flight, key, value)
-      },
-      (error: unknown) => {
-        this.#crashed(caller, flight, key, error, leader)
-      },
-    )
-    return promise
-  }
-
-  /** The flight's result, no later than the caller's own deadline or timeout. */
-  #patiently(caller: Call, flight: Flight, key: string): Promise<unknown> {
-    const asked = caller.options?.timeout ?? Infinity
-    const remaining = caller.remaining(caller.asked ? caller.pipeline.clock.now() : caller.began)
-    const patience = Math.min(asked, remaining)
-    if (patience === Infinity || flight.call.done) return flight.landed
-    // A timer of its own would come too late for the end of a gather, which waits for nobody.
-    if (remaining <= asked && caller.timedByRequest) return this.#untilOverdue(caller, flight, key)
-    const { clock, dependency, name } = caller.pipeline
-    return bound(clock, flight.landed, patience, () => {
-      const error =
-        remaining <= asked
-          ? caller.deadlineError()
-          : new CallTimeoutError(`${dependency} (${name}): no answer within ${asked} ms`, { dependency })
-      this.#leave(caller, flight, key, 'cut', error)
-      throw error
-    })
-  }
-
-  #untilOverdue(caller: Call, flight: Flight, key: string): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      flight.landed.then(resolve, reject)
-      caller.onOverdue = (error) => {
-        this.#leave(caller, flight, key, 'cut', error)
-        reject(error)
-      }
-    })
-  }
-
-  #landed(caller: Call, { call, callers }: Flight, key: string, value: unknown): void {
-    callers.delete(caller)
-    caller.attempts += call.attempts
-    if (!call.failedValue) {
-      caller.succeed(value)
-      return
-    }
-    this.#failed(key)
-    caller.value = value
-    caller.failedValue = true
-    recover(caller, call.error)
-  }
-
-  #crashed(caller: Call, { call, callers }: Flight, key: string, error: unknown, leader: boolean): void {
-    const left = !callers.delete(caller)
-    if (caller.done) return
-    caller.attempts += call.attempts
-    if (left) {
-      // Its own time was over: that says nothing of the load, and nothing may start for it any more.
-      recover(caller, error)
-      return
-    }
-    const refused = call.attempt?.phase === 'done' && !call.attempt.ran
-    if (call.nonFailure) caller.fail(error)
-    else if (refused && !leader) tryOnce(caller)
-    else {
-      if (!refused) this.#failed(key)
-      recover(caller, error)
-    }
-  }
-
-  #leave(caller: Call, flight: Flight, key: string, why: Departure, reason: unknown): void {
-    if (!flight.callers.delete(caller) || flight.callers.size > 0 || flight.call.done) return
+  readonly #down = (flight: Flight): void => {
+    const key = flight.call.key!
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
-    // Said here, because `leave` takes every departure for an abort, and one that was cut short may be a slow sample.
-    if (flight.call.attempt !== undefined) abandon(flight.call.attempt, why, reason)
-    leave(flight.call, reason)
-    // What its operation has called is told too, now that nobody waits for it.
-    flight.call.around?.abort(reason)
+    if (flight.failed) this.#failed(key)
   }
 }

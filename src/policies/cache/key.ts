@@ -7,7 +7,7 @@ const HASHED = '#'.repeat(LONGEST)
 /** Whose data a cached value is: everybody's, or whoever the function names from the arguments. */
 export type Scope<A extends unknown[]> = 'public' | { of(...args: A): string }['of']
 
-const MOST_KNOWN = 1_000
+const MOST_KNOWN = 16_384
 
 // As UTF-16, because in UTF-8 all lone surrogates are the same.
 const short = (key: string): string =>

@@ -92,6 +92,8 @@ export class DumpLoading implements Loading {
       version: version?.output,
       expired: expired === true,
       loaded: true,
+      every: undefined,
+      aheadAt: 0,
     }
     try {
       if (freeze) deepFreeze(value)

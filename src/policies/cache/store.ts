@@ -13,6 +13,10 @@ export interface Entry {
   expired: boolean
   /** It came from a dump: among calls it stands by its start, and its sequence is that of the last call before. */
   loaded: boolean
+  /** How often a refresher brings a new one, ms; undefined = none does. */
+  every: number | undefined
+  /** At what age it is refreshed ahead of its time; 0 = not decided yet. */
+  aheadAt: number
 }
 
 /** Something that grows with every change of the value at its source. */
@@ -83,6 +87,7 @@ export class Store {
     startedAt: number,
     sequence: number,
     version: Version | undefined,
+    every?: number,
   ): WriteResult {
     const lru = (this.#lru ??= this.#make())
     const held = lru.get(key)
@@ -99,10 +104,22 @@ export class Store {
         held.version = version
         held.expired = false
         held.loaded = false
+        held.every = every
+        held.aheadAt = 0
         return 'written'
       }
     }
-    return this.#set(lru, key, { owner, value, startedAt, sequence, version, expired: false, loaded: false })
+    return this.#set(lru, key, {
+      owner,
+      value,
+      startedAt,
+      sequence,
+      version,
+      expired: false,
+      loaded: false,
+      every,
+      aheadAt: 0,
+    })
   }
 
   /**
@@ -114,7 +131,7 @@ export class Store {
   admit(
     owner: Owner,
     key: string,
-    { value, startedAt, version, expired }: Pick<Entry, 'value' | 'startedAt' | 'version' | 'expired'>,
+    { value, startedAt, version, expired, every }: Pick<Entry, 'value' | 'startedAt' | 'version' | 'expired' | 'every'>,
   ): WriteResult {
     const lru = (this.#lru ??= this.#make())
     const held = lru.get(key)
@@ -122,7 +139,17 @@ export class Store {
       if (held.startedAt >= startedAt) return 'older'
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
     }
-    return this.#set(lru, key, { owner, value, startedAt, sequence: ELSEWHERE, version, expired, loaded: true })
+    return this.#set(lru, key, {
+      owner,
+      value,
+      startedAt,
+      sequence: ELSEWHERE,
+      version,
+      expired,
+      loaded: true,
+      every,
+      aheadAt: 0,
+    })
   }
 
   /** For good: a call that began before it doesn't bring the value back. */

@@ -1,5 +1,6 @@
 import type { Case } from '../harness/case.js'
 import { allocation } from './allocation.js'
+import { cacheHit, cacheJoin, cacheMiss } from './cache.js'
 import { closed, closedWithSignal } from './closed.js'
 import { concurrent } from './concurrent.js'
 import { failing } from './failing.js'
@@ -17,4 +18,7 @@ export const cases: readonly Case[] = [
   allocation,
   idleMemory,
   idleTimers,
+  cacheHit,
+  cacheMiss,
+  cacheJoin,
 ]

@@ -2,7 +2,18 @@ import type { BuildStack } from '../stacks/stack.js'
 
 /** The name of a module in `stacks/`. */
 export type SubjectName =
-  'raw' | 'floor' | 'cofferdam' | 'opossum' | 'opossum-no-percentiles' | 'cockatiel' | 'mollitia' | 'nested'
+  | 'raw'
+  | 'floor'
+  | 'cofferdam'
+  | 'opossum'
+  | 'opossum-no-percentiles'
+  | 'cockatiel'
+  | 'mollitia'
+  | 'nested'
+  | 'lru-get'
+  | 'lru-fetch'
+  | 'bentocache'
+  | 'async-cache-dedupe'
 
 export interface Subject {
   readonly name: SubjectName

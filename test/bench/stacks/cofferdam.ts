@@ -6,10 +6,21 @@ import type { BuildStack } from './stack.js'
 const registry = createRegistry()
 
 /** Circuit, bulkhead with its queue, time-out, stale cache, fallback, all reporting to the registry. */
-export const build: BuildStack = ({ operation, name, timeout, slots, readsSignal, fallback, neverTrip }) => {
+export const build: BuildStack = ({
+  operation,
+  name,
+  timeout,
+  slots,
+  readsSignal,
+  fallback,
+  neverTrip,
+  freshFor,
+  keep,
+}) => {
   const dependency = registry.dependency(name, {
     timeout,
     bulkhead: { slots },
+    stale: { freshFor, max: keep, staleFor: Math.max(3_600_000, 2 * freshFor) },
     ...(neverTrip && { circuit: { failureRate: 1, consecutiveFailures: false } }),
   })
   const call = dependency.wrap(

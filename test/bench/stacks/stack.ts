@@ -20,6 +20,10 @@ export interface StackOptions {
   readonly fallback: boolean
   /** Record failures, but keep letting calls through. */
   readonly neverTrip: boolean
+  /** Values are served without running the operation for so long, ms. */
+  readonly freshFor: number
+  /** How many are kept. */
+  readonly keep: number
 }
 
 /** Every stack module exports one of these as `build`. */
@@ -33,4 +37,6 @@ export const plain: Omit<StackOptions, 'operation'> = {
   readsSignal: false,
   fallback: true,
   neverTrip: false,
+  freshFor: 0,
+  keep: 1_000,
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { CallOutcome } from '../../../src/core/call.js'
-import type { Wrapped } from '../../../src/core/wrapped.js'
+import type { Refresh, Wrapped } from '../../../src/core/wrapped.js'
 import type { Dependency } from '../../../src/dependency.js'
 import { createRegistry, type Registry } from '../../../src/registry.js'
 import { ManualClock, settle } from '../../../src/testing.js'
@@ -17,6 +17,8 @@ type Step =
   | { do: 'leave'; which: number }
   | { do: 'delete' | 'expire'; id: string; user: string }
   | { do: 'clear' }
+  | { do: 'refresh'; id: string; user: string; every: number }
+  | { do: 'stop'; which: number }
   | { do: 'switch'; mode: 'available' | 'unavailable' }
   | { do: 'pass'; ms: number }
 
@@ -42,6 +44,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
+      do: fc.constant('refresh' as const),
+      ...place,
+      every: fc.integer({ min: 20, max: 200 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('stop' as const), which: fc.nat(20) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
       do: fc.constant('switch' as const),
       mode: fc.constantFrom('available' as const, 'available' as const, 'unavailable' as const),
     }),
@@ -49,11 +60,20 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 180 }) }) },
 )
 
-const setting = fc.record({
+interface Setting {
+  freshFor: number
+  coalesce: boolean
+  max: number
+  slots: number
+  softTimeout: number | undefined
+}
+
+const setting: fc.Arbitrary<Setting> = fc.record({
   freshFor: fc.constantFrom(0, FRESH),
   coalesce: fc.boolean(),
   max: fc.constantFrom(1, 2, 100),
   slots: fc.constantFrom(2, 50),
+  softTimeout: fc.constantFrom(undefined, 60),
 })
 
 /** One run of the operation; it is its own value, so that every answer says where it comes from. */
@@ -70,6 +90,7 @@ class World {
   readonly clock = new ManualClock()
   readonly #runs: Run[] = []
   readonly #leaving: AbortController[] = []
+  readonly #warm: Refresh[] = []
   /** By place: runs with a lower number were begun before what was there was deleted. */
   readonly #boundary = new Map<string, number>()
   /** By place: the youngest run that anybody was served. */
@@ -81,14 +102,14 @@ class World {
   waiting = 0
   broken: unknown
 
-  constructor({ freshFor, coalesce, max, slots }: { freshFor: number; coalesce: boolean; max: number; slots: number }) {
+  constructor({ freshFor, coalesce, max, slots, softTimeout }: Setting) {
     this.#freshFor = freshFor
     this.#registry = createRegistry({ clock: this.clock })
     this.#dependency = this.#registry.dependency('feed', {
       timeout: TIMEOUT,
       bulkhead: { slots, queue: 0 },
       circuit: { consecutiveFailures: false, minimumCalls: 1e6, rampFor: 0 },
-      stale: { max, freshFor, staleFor: STALE },
+      stale: { max, freshFor, staleFor: STALE, ...(softTimeout === undefined ? {} : { softTimeout }) },
     })
     this.#load = this.#dependency.wrap(
       (_, id: string, user: string) => {
@@ -128,6 +149,12 @@ class World {
         this.#load.cache.clear()
         for (const run of this.#runs) this.#boundary.set(run.place, this.#runs.length)
         break
+      case 'refresh':
+        this.#warm.push(this.#load.refresh([step.id, step.user], { every: step.every }))
+        break
+      case 'stop':
+        this.#warm[step.which % Math.max(1, this.#warm.length)]?.stop()
+        break
       case 'switch':
         this.#registry.setMode('feed', step.mode, { reason: 'test' })
         break
@@ -145,6 +172,10 @@ class World {
     expect(this.waiting).toBe(0)
     expect(this.#dependency.inFlight()).toEqual([])
     expect(this.clock.pending({ referenced: true })).toBe(0)
+    for (const warm of this.#warm) warm.stop()
+    const runs = this.#runs.length
+    await this.clock.advance(1_000)
+    expect(this.#runs).toHaveLength(runs)
   }
 
   #call({ id, user, total, leaves }: Extract<Step, { do: 'call' }>): void {

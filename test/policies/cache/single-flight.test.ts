@@ -85,6 +85,18 @@ describe('8. single flight', () => {
     expect(joiner.value).toBe('value')
   })
 
+  test("it does not run under the timeout of its leader's class", async () => {
+    const { clock, load, last } = loads(readThrough, {
+      timeout: 500,
+      bulkhead: { slots: 9, classes: { stats: { timeout: 100 } } },
+    })
+    void watch(load.with({ class: 'stats' })('a'))
+    await clock.advance(499)
+    expect(last().context.signal.aborted).toBe(false)
+    await clock.advance(1)
+    expect(last().context.signal.aborted).toBe(true)
+  })
+
   test("it does not run under the leader's signal: the work is aborted only when every caller has left", async () => {
     const { load, runs, last } = loads(readThrough)
     const controllers = [new AbortController(), new AbortController(), new AbortController()]

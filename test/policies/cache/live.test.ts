@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest'
+import { createRegistry } from '../../../src/registry.js'
+import { settle } from '../../../src/testing.js'
+import { watch } from '../../support/calls.js'
+import { loads, type Loads } from '../../support/loads.js'
+
+/** Refreshed once, and from then on its dependency hangs. */
+async function refreshed(rig: Loads, id = 'a', every = 10_000): Promise<void> {
+  rig.load.refresh([id], { every })
+  await rig.clock.advance(1_000)
+  rig.last().open('put there')
+  await settle()
+}
+
+describe('1. kinds: live: false', () => {
+  test('with the dependency hung no request calls it, and each is answered with the true age', async () => {
+    const rig = loads({ live: false })
+    await refreshed(rig)
+    const { clock, load, runs } = rig
+    for (let waited = 0; waited < 100_000; waited += 5_000) {
+      const refreshes = runs.length
+      const outcome = watch(load.outcome('a'))
+      await settle()
+      expect(outcome.value).toMatchObject({ value: 'put there', source: 'stale', stale: true })
+      expect(outcome.value!.age).toBe(clock.now() - 500)
+      expect(runs).toHaveLength(refreshes)
+      await clock.advance(5_000)
+    }
+    expect(load.cache.counts()['staleOffline']).toBe(20)
+  })
+
+  test('within freshFor what is read is fresh, and nothing is loaded ahead of its time', async () => {
+    const rig = loads({ live: false, freshFor: 2_000 })
+    await refreshed(rig, 'a', 600_000)
+    await rig.clock.advance(1_400)
+    expect(await rig.load.outcome('a')).toMatchObject({ source: 'fresh', stale: false, age: 1_900 })
+    await rig.clock.advance(100)
+    expect(await rig.load.outcome('a')).toMatchObject({ source: 'stale', stale: true, age: 2_000 })
+    expect(rig.runs).toHaveLength(1)
+  })
+
+  test('it is answered in the same turn, with no timer, whatever the mode', async () => {
+    const rig = loads({ live: false, total: 5_000 })
+    await refreshed(rig)
+    for (const mode of ['unavailable', 'available'] as const) {
+      rig.registry.setMode('feed', mode, { reason: 'test' })
+      const timers = rig.clock.pending()
+      const served = watch(rig.load('a'))
+      expect(rig.clock.pending()).toBe(timers)
+      await settle()
+      expect(served.value).toBe('put there')
+    }
+  })
+
+  test('with nothing there the answer is an error that says so, and no call is made', async () => {
+    const { load, runs, registry } = loads({ live: false })
+    const told: unknown[] = []
+    registry.on('call', ({ ok }) => told.push(ok))
+    await expect(load('a')).rejects.toMatchObject({
+      code: 'ERR_UNAVAILABLE',
+      dependency: 'feed',
+      message: expect.stringMatching(/nothing .* to read.*live: false/) as string,
+    })
+    expect(runs).toHaveLength(0)
+    expect(told).toEqual([false])
+    expect(load.cache.counts()).toMatchObject({ empty: 1 })
+  })
+
+  test('with nothing there a fallback is served', async () => {
+    const { load, runs } = loads({ live: false, fallback: { value: 'instead' } })
+    expect(await load.outcome('a')).toMatchObject({ value: 'instead', source: 'fallback' })
+    const asked = loads({ live: false, fallback: ({ error }) => Promise.resolve(error) })
+    expect(await asked.load('a')).toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    expect(runs).toHaveLength(0)
+    expect(asked.runs).toHaveLength(0)
+  })
+
+  test('a caller that leaves while its fallback runs is told its own reason', async () => {
+    const { load } = loads({ live: false, fallback: () => new Promise(() => undefined) })
+    const controller = new AbortController()
+    const left = watch(load.with({ signal: controller.signal })('a'))
+    controller.abort('gone')
+    await settle()
+    expect(left).toMatchObject({ state: 'rejected', error: 'gone' })
+  })
+
+  test('what has passed staleFor is nothing', async () => {
+    const rig = loads({ live: false, staleFor: 1_000 })
+    await refreshed(rig, 'a', 600_000)
+    await rig.clock.advance(500)
+    await expect(rig.load('a')).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+  })
+
+  test('a call that key or scope keeps out of the cache is not made either', async () => {
+    const { load, runs } = loads({
+      live: false,
+      key: (id) => {
+        if (id === 'throws') throw new Error('key')
+        return id === 'never' ? undefined : id
+      },
+    })
+    for (const id of ['never', 'throws']) await expect(load(id)).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    expect(runs).toHaveLength(0)
+  })
+
+  test('not even while the dependency is disabled', async () => {
+    const rig = loads({ live: false })
+    await refreshed(rig)
+    rig.registry.disable('feed', { reason: 'test', for: 1_000_000 })
+    expect(await rig.load('a')).toBe('put there')
+    await expect(rig.load('b')).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    expect(rig.runs).toHaveLength(1)
+  })
+
+  test('nor when the work would go on without its caller', async () => {
+    const { load, runs } = loads({ live: false, detached: true })
+    await expect(load('a')).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    expect(runs).toHaveLength(0)
+  })
+
+  test('after a delete nothing is there', async () => {
+    const rig = loads({ live: false })
+    await refreshed(rig, 'a', 600_000)
+    rig.load.cache.delete('a')
+    await expect(rig.load('a')).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+  })
+
+  test('what a caller waits for is of no use with it, and throws', () => {
+    const dependency = createRegistry().dependency('feed', { stale: { softTimeout: 100 } })
+    const cached = { key: () => 'k', scope: 'public' as const, live: false }
+    for (const own of [{ softTimeout: 100 }, { coalesce: true }])
+      expect(() => dependency.wrap(() => 1, { ...cached, ...own })).toThrow(
+        expect.objectContaining({ code: 'ERR_OPTION', path: Object.keys(own)[0] }),
+      )
+    expect(() => dependency.wrap(() => 1, { live: false })).toThrow(expect.objectContaining({ path: 'live' }))
+    dependency.wrap(() => 1, cached)
+  })
+})
