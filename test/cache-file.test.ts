@@ -8,7 +8,6 @@ import {
   utimesSync,
   writeFileSync,
   mkdirSync,
-  chmodSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -236,14 +235,6 @@ describe('in the background', () => {
     })
     await file.close()
     expect(reported).toHaveLength(2)
-  })
-
-  test.runIf(process.getuid?.() !== 0)('so is a directory that may not be written', async () => {
-    const { file, ...it } = started()
-    await it.fill('a', 1)
-    chmodSync(directory, 0o500)
-    await expect(file.save()).rejects.toMatchObject({ cause: { code: 'EACCES' } })
-    chmodSync(directory, 0o700)
   })
 })
 

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { createRegistry } from '../../../src/registry.js'
 import { settle } from '../../../src/testing.js'
 import { watch } from '../../support/calls.js'
+import { FakeKeyv } from '../../support/fake-keyv.js'
 import { loads, type Loads } from '../../support/loads.js'
+import { process } from '../../support/second-level.js'
 
 /** Refreshed once, and from then on its dependency hangs. */
 async function refreshed(rig: Loads, id = 'a', every = 10_000): Promise<void> {
@@ -134,5 +136,92 @@ describe('1. kinds: live: false', () => {
       )
     expect(() => dependency.wrap(() => 1, { live: false })).toThrow(expect.objectContaining({ path: 'live' }))
     dependency.wrap(() => 1, cached)
+  })
+})
+
+describe('1. kinds: live: false with a second level', () => {
+  const every = 10_000
+
+  /** One process refreshes, another only ever reads; their stores are one. */
+  function processes() {
+    const store = new FakeKeyv()
+    const refresher = process(store, {}, { timeout: 1_000 })
+    const reader = process(store, { live: false }, { timeout: 1_000 })
+    const both = async (ms: number): Promise<void> => {
+      await refresher.clock.advance(ms)
+      await reader.clock.advance(ms)
+    }
+    /** The refresher's call is answered. */
+    const put = async (value: string): Promise<void> => {
+      refresher.last().open(value)
+      await settle()
+      await refresher.clock.advance(1)
+      await reader.clock.advance(1)
+    }
+    return { store, refresher, reader, both, put }
+  }
+
+  test('what another process has put there is the answer, with its age, and no call is made', async () => {
+    const { refresher, reader, both, put } = processes()
+    refresher.load.refresh(['a'], { every })
+    await both(every)
+    await put('first')
+    const outcome = watch(reader.load.outcome('a'))
+    await reader.clock.advance(1)
+    expect(outcome.value).toMatchObject({ value: 'first', source: 'stale' })
+    expect(outcome.value!.age).toBeGreaterThanOrEqual(1)
+    expect(reader.runs).toHaveLength(0)
+  })
+
+  test('what it puts there next is seen within its interval and a tenth, with one look in each tenth', async () => {
+    const { store, refresher, reader, both, put } = processes()
+    refresher.load.refresh(['a'], { every })
+    await both(every)
+    await put('first')
+    const first = watch(reader.load('a'))
+    await reader.clock.advance(1)
+    expect(first.value).toBe('first')
+    let reads = store.gets.length
+    let seen = 'first'
+    let late = 0
+    let answered = false
+    for (let waited = 0; waited < 2 * every; waited += 100) {
+      await both(100)
+      if (refresher.runs.length === 2 && !answered) {
+        answered = true
+        await put('second')
+      }
+      const answer = watch(reader.load('a'))
+      await settle()
+      if (refresher.runs.length >= 2 && seen === 'first') late += 100
+      seen = answer.value as string
+    }
+    expect(seen).toBe('second')
+    expect(late).toBeLessThanOrEqual(every * 0.1 + 200)
+    reads = store.gets.length - reads
+    expect(reads).toBeLessThanOrEqual((2 * (2 * every)) / (every * 0.1))
+    expect(reader.runs).toHaveLength(0)
+  })
+
+  test('with nothing there either it is an error, and the second level is asked once', async () => {
+    const { store, reader } = processes()
+    const call = watch(reader.load('a'))
+    await reader.clock.advance(1)
+    expect(call.error).toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    expect(store.gets.length).toBeGreaterThan(0)
+    expect(reader.runs).toHaveLength(0)
+  })
+
+  test('a second level that hangs costs it 50 ms, once', async () => {
+    const { store, reader } = processes()
+    store.mode = 'hangs'
+    const call = watch(reader.load('a'))
+    await reader.clock.advance(49)
+    expect(call.state).toBe('pending')
+    await reader.clock.advance(1)
+    expect(call.error).toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    const next = watch(reader.load('a'))
+    await settle()
+    expect(next.error).toMatchObject({ code: 'ERR_UNAVAILABLE' })
   })
 })

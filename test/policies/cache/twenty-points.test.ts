@@ -23,6 +23,10 @@ const points = [
   '15. sharing',
   '16. memory',
   '17. ahead',
+  '18. second level: reading',
+  '18. second level: writing',
+  '19. dump',
+  '19. load',
   '20. counters',
 ]
 
