@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
 import type { Clock } from './core/clock.js'
-import { DrainError } from './core/errors.js'
+import { DrainError, UnavailableError } from './core/errors.js'
 import type { InFlight } from './core/in-flight.js'
 import { duration, durationOrZero, group, parse, text } from './core/options.js'
 import { abortWork, describeWork } from './work-in-flight.js'
@@ -12,7 +12,10 @@ export interface DrainOptions {
   /** For other operators. */
   reason: string
   by?: string
-  /** How long work in flight may take to end by itself, ms; what is left then is aborted. Default: the dependency's timeout. */
+  /**
+   * How long work in flight may take to end by itself, ms; what is left then is aborted, its callers get
+   * `ERR_UNAVAILABLE`. Default: the dependency's timeout.
+   */
   timeout?: number
   /** How long aborted work may take to end, ms. Default 1,000. */
   grace?: number
@@ -83,7 +86,8 @@ export class Drains {
     const ended = (): boolean => inFlight.size + inFlight.forgotten === 0
     await emptyOrAborted(clock, inFlight, timeout, signal)
     if (!ended() && signal?.aborted !== true) {
-      const aborted = new DOMException(`${name} is drained`, 'AbortError')
+      // Its caller didn't ask for that: he is told what he would be told if he called now.
+      const aborted = new UnavailableError(`${name} is drained`, { dependency: name })
       for (const attempt of inFlight) abortWork(attempt, aborted)
       await emptyOrAborted(clock, inFlight, grace, signal)
     }
