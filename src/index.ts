@@ -1,3 +1,4 @@
+export type { CloseOptions } from './close-options.js'
 export type { CallContext, CallOptions, CallOutcome, Source } from './core/call.js'
 export type { Clock, Timer } from './core/clock.js'
 export { compose, type ComposeOptions } from './core/compose.js'
