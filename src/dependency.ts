@@ -587,6 +587,7 @@ export class Dependency implements Gated {
     this.#timeouts.close()
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)
     this.#mirror?.shutdown()
+    this.#drains.close(closed)
   }
 
   #cancelEnabling(): void {
