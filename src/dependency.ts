@@ -1,4 +1,5 @@
 import type CircuitBreaker from 'opossum'
+import { closeSchema, type CloseOptions } from './close-options.js'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
 import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
@@ -10,7 +11,7 @@ import { CACHES, type Caches, type CacheSource } from './core/dump.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
 import type { Guard } from './core/guard.js'
 import { InFlight } from './core/in-flight.js'
-import { duration, parse } from './core/options.js'
+import { parse } from './core/options.js'
 import type { PolicyHost, RecovererPolicy } from './core/policy.js'
 import { Slots, type Share } from './core/slots.js'
 import { stallWatch } from './core/stall.js'
@@ -262,11 +263,11 @@ export class Dependency implements Gated {
    * Refuses new calls, lets calls in flight end, aborts those that are left after `timeout`, and lets go of
    * timers and of its share of a pool. Idempotent.
    *
-   * @param options `timeout` in ms; default: the dependency's
+   * @throws OptionError (`ERR_OPTION`)
    */
-  close(options: { timeout?: number } = {}): Promise<void> {
-    const ms = options.timeout === undefined ? this.#settings.timeout : parse(duration, options.timeout, 'timeout')
-    return (this.#closing ??= this.#close(ms))
+  close(options: CloseOptions = {}): Promise<void> {
+    const { timeout = this.#settings.timeout } = parse(closeSchema, options, 'close')
+    return (this.#closing ??= this.#close(timeout))
   }
 
   // For the registry.
@@ -625,6 +626,7 @@ export class Dependency implements Gated {
     this.#timeouts.close()
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)
     this.#mirror?.shutdown()
+    this.#drains.close(closed)
   }
 
   #cancelEnabling(): void {

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
 import type { Clock } from './core/clock.js'
-import { DrainError } from './core/errors.js'
+import { DrainError, UnavailableError } from './core/errors.js'
 import type { InFlight } from './core/in-flight.js'
 import { duration, durationOrZero, group, parse, text } from './core/options.js'
 import { abortWork, describeWork } from './work-in-flight.js'
@@ -12,7 +12,10 @@ export interface DrainOptions {
   /** For other operators. */
   reason: string
   by?: string
-  /** How long work in flight may take to end by itself, ms; what is left then is aborted. Default: the dependency's timeout. */
+  /**
+   * How long work in flight may take to end by itself, ms; what is left then is aborted, its callers get
+   * `ERR_UNAVAILABLE`. Default: the dependency's timeout.
+   */
   timeout?: number
   /** How long aborted work may take to end, ms. Default 1,000. */
   grace?: number
@@ -60,12 +63,15 @@ export interface Drainable {
 export class Drains {
   readonly #of: Drainable
   readonly #holders = new Set<DrainOptions>()
+  /** Ends the waits of those who are not done yet. */
+  readonly #waits = new Set<() => void>()
+  #closed: Error | undefined
 
   constructor(of: Drainable) {
     this.#of = of
   }
 
-  /** @throws DrainError (`ERR_DRAIN`) when work is still running at the end; calls are let in again then */
+  /** @throws DrainError (`ERR_DRAIN`) when work is still running at the end; calls are let in again then; what `close` was given */
   async drain(options: DrainOptions): Promise<Drained> {
     const { name, clock, inFlight, dismiss, note } = this.#of
     const { timeout = this.#of.timeout(), grace = 1_000, signal } = options
@@ -81,11 +87,12 @@ export class Drains {
       this.#say()
     }
     const ended = (): boolean => inFlight.size + inFlight.forgotten === 0
-    await emptyOrAborted(clock, inFlight, timeout, signal)
-    if (!ended() && signal?.aborted !== true) {
-      const aborted = new DOMException(`${name} is drained`, 'AbortError')
+    await this.#empty(timeout, signal)
+    if (!ended() && signal?.aborted !== true && this.#closed === undefined) {
+      // Its caller didn't ask for that: he is told what he would be told if he called now.
+      const aborted = new UnavailableError(`${name} is drained`, { dependency: name })
       for (const attempt of inFlight) abortWork(attempt, aborted)
-      await emptyOrAborted(clock, inFlight, grace, signal)
+      await this.#empty(grace, signal)
     }
     if (signal?.aborted === true) {
       release()
@@ -98,6 +105,10 @@ export class Drains {
       }
       return { release, [Symbol.asyncDispose]: dispose }
     }
+    if (this.#closed !== undefined) {
+      release()
+      throw this.#closed
+    }
     const held = [...inFlight].map((attempt) => {
       const { operation, class: of, label } = describeWork(attempt, clock)
       const age = clock.now() - attempt.startedAt
@@ -108,22 +119,26 @@ export class Drains {
     throw new DrainError(`${name} could not be drained: ${running} still running`, { dependency: name, held })
   }
 
+  /** The dependency was closed: nobody waits any longer for work that doesn't end. */
+  close(closed: Error): void {
+    this.#closed = closed
+    for (const end of this.#waits) end()
+  }
+
   #say(): void {
     const [first] = this.#holders
     this.#of.hold(first?.reason, first?.by)
   }
-}
 
-/** Until no work is left, `ms` have passed, or the signal aborts. */
-async function emptyOrAborted(
-  clock: Clock,
-  inFlight: InFlight<Attempt>,
-  ms: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  let giveUp!: () => void
-  const aborted = new Promise<void>((resolve) => (giveUp = resolve))
-  signal?.addEventListener('abort', giveUp)
-  await bound(clock, Promise.race([inFlight.empty(), aborted]), ms, () => undefined)
-  signal?.removeEventListener('abort', giveUp)
+  /** Until no work is left, `ms` have passed, the signal aborts, or the dependency was closed. */
+  async #empty(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, inFlight } = this.#of
+    let end!: () => void
+    const over = new Promise<void>((resolve) => (end = resolve))
+    this.#waits.add(end)
+    signal?.addEventListener('abort', end)
+    await bound(clock, Promise.race([inFlight.empty(), over]), ms, () => undefined)
+    signal?.removeEventListener('abort', end)
+    this.#waits.delete(end)
+  }
 }

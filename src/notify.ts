@@ -15,6 +15,11 @@ const schema = group({
   onError: v.optional(fn<NonNullable<NotifyOptions['onError']>>()),
 })
 
+const sourceSchema = v.custom<NotifySource>(
+  (given) => typeof (given as NotifySource | undefined)?.on === 'function',
+  'must be a registry',
+)
+
 export interface NotifyOptions {
   /** How long a dependency must have been available again before that is told, ms. Default 120,000. */
   stableFor?: number
@@ -63,6 +68,7 @@ const OWN: readonly string[] = ['operator', 'drain', 'disabled', 'closed']
  * )
  */
 export function notify(registry: NotifySource, send: Send, options: NotifyOptions = {}): Notifications {
+  parse(sourceSchema, registry, 'notify.registry')
   parse(fn<Send>(), send, 'notify.send')
   const given = parse(schema, options, 'notify')
   const { operators = false, observed = false, warnings = true } = given

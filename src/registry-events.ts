@@ -26,6 +26,21 @@ export interface RegistryEvents {
   error: { error: unknown; dependency?: string; event?: string }
 }
 
+const known: { readonly [Name in keyof RegistryEvents]: true } = {
+  flip: true,
+  warning: true,
+  flapping: true,
+  disagreement: true,
+  longCall: true,
+  leak: true,
+  call: true,
+  olderValue: true,
+  error: true,
+}
+
+/** @internal One that is listened for under another name would never come. */
+export const EVENTS = Object.keys(known)
+
 /** Whose call. */
 export interface Who {
   dependency: string

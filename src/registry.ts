@@ -1,10 +1,11 @@
 import * as v from 'valibot'
+import { closeSchema, type CloseOptions } from './close-options.js'
 import { Background } from './core/background.js'
 import type { CallWatch } from './core/call.js'
 import { systemClock, type Clock } from './core/clock.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { Events } from './core/events.js'
-import { duration, group, parse, text } from './core/options.js'
+import { fn, group, oneOf, parse, text } from './core/options.js'
 import {
   dependencySettings,
   parseDefaults,
@@ -19,7 +20,7 @@ import type { Acknowledged } from './health/monitors.js'
 import type { Mode, SetModeOptions } from './health/override.js'
 import { RESERVED, snapshotOf, type Snapshot } from './health/snapshot.js'
 import { OperatorControl, type AcknowledgeOptions, type DisableOptions, type Target } from './operator-control.js'
-import { storyOf, who, type RegistryEvents } from './registry-events.js'
+import { EVENTS, storyOf, who, type RegistryEvents } from './registry-events.js'
 
 export interface RegistryOptions {
   /** Time and chance. Default: the system's; tests give a manual one. */
@@ -35,7 +36,6 @@ const registrySchema = group({
   random: v.optional(v.custom<() => number>((random) => typeof random === 'function', 'must be a function')),
   defaults: v.optional(v.unknown()),
 })
-const closeSchema = group({ timeout: v.optional(duration) })
 
 /** The answer for a load balancer. */
 export interface Readiness {
@@ -216,8 +216,11 @@ export class Registry {
   /**
    * Listens. What a listener throws goes to `error` and nowhere else.
    * @returns a function that stops listening
+   * @throws OptionError (`ERR_OPTION`) for an event that there isn't, or a listener that is no function
    */
   on<Name extends keyof RegistryEvents>(event: Name, listener: (payload: RegistryEvents[Name]) => unknown): () => void {
+    parse(oneOf(EVENTS), event, 'event')
+    parse(fn(), listener, 'listener')
     const off = this.#events.on(event, listener)
     this.#listened(event)
     return () => {
@@ -230,9 +233,9 @@ export class Registry {
    * Refuses new calls, lets calls in flight end, aborts those that are left after `timeout` with `ClosedError`.
    * Idempotent.
    *
-   * @param options `timeout` in ms; default: each dependency's own
+   * @throws OptionError (`ERR_OPTION`)
    */
-  close(options: { timeout?: number } = {}): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
     const given = parse(closeSchema, options, 'close')
     this.#leaving = true
     this.#control.closed = true

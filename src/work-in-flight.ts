@@ -27,7 +27,7 @@ export function describeWork(attempt: Attempt, clock: Clock): WorkInFlight {
   const { call, startedAt, attempt: count, phase, reclaimed } = attempt
   const label = call.options?.label ?? call.pipeline.label
   return {
-    since: clock.wall() - (clock.now() - startedAt),
+    since: Math.round(clock.wall() - (clock.now() - startedAt)),
     operation: call.pipeline.name,
     ...(call.class === undefined ? {} : { class: call.class }),
     ...(label === undefined ? {} : { label }),

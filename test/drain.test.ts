@@ -119,8 +119,8 @@ describe('a drain', () => {
     await clock.advance(499)
     expect(aborted).toEqual([])
     await clock.advance(1)
-    expect(caller.error).toMatchObject({ name: 'AbortError', message: 'feed is drained' })
-    expect([aborted.length, drained.state]).toEqual([1, 'resolved'])
+    expect(caller.error).toMatchObject({ code: 'ERR_UNAVAILABLE', dependency: 'feed', message: 'feed is drained' })
+    expect([aborted, drained.state]).toEqual([[caller.error], 'resolved'])
     expect(dependency.health().counts).toMatchObject({ aborts: 1, failures: 0 })
   })
 
@@ -385,6 +385,39 @@ describe('a release', () => {
   })
 })
 
+describe('a drain whose dependency is closed meanwhile', () => {
+  it('is given up with work that does not end, and leaves no timer that keeps the process alive', async () => {
+    const { clock, registry, call } = rig({ bulkhead: { reclaimAfter: 10_000 } })
+    watch(call())
+    const drains = [
+      watch(registry.get('feed')!.drain({ reason, timeout: 60_000 })),
+      watch(registry.get('feed')!.drain({ reason, timeout: 50, grace: 60_000 })),
+    ]
+    await clock.advance(60)
+    const closed = watch(registry.close({ timeout: 100 }))
+    await clock.advance(99)
+    expect(drains.map(({ state }) => state)).toEqual(['pending', 'pending'])
+    await clock.advance(1)
+    expect(closed.state).toBe('resolved')
+    for (const { error } of drains) expect(error).toMatchObject({ code: 'ERR_CLOSED' })
+    expect(clock.pending()).toBe(0)
+  })
+
+  it('is done as ever when the work ends in time', async () => {
+    const { clock, registry, call, begun } = rig()
+    watch(call())
+    const drained = watch(registry.get('feed')!.drain({ reason, timeout: 60_000 }))
+    await settle()
+    const closed = watch(registry.close({ timeout: 100 }))
+    begun[0]!.open('ok')
+    await settle()
+    expect([drained.state, closed.state]).toEqual(['resolved', 'resolved'])
+    // The watch for stalls of the loop ends with its next look.
+    await clock.advance(100)
+    expect(clock.pending()).toBe(0)
+  })
+})
+
 describe('a drain and a circuit that is not closed', () => {
   it('waits for a trial, whose success closes the circuit, and opens the dependency only when released', async () => {
     const { clock, dependency, failing, call, begun } = rig({ circuit: { openFor: 1_000, rampFor: 0 } })
@@ -409,7 +442,7 @@ describe('a drain and a circuit that is not closed', () => {
     const trial = watch(call())
     const drained = watch(dependency.drain({ reason, timeout: 100 }))
     await clock.advance(100)
-    expect(trial.error).toMatchObject({ name: 'AbortError' })
+    expect(trial.error).toMatchObject({ code: 'ERR_UNAVAILABLE' })
     begun[0]!.fail(new Error('late'))
     await settle()
     drained.value!.release()

@@ -742,6 +742,11 @@ describe('options', () => {
     expect(bell.listeners).toEqual([])
   })
 
+  it.each([undefined, null, {}, 'registry'])('refuses %o in place of a registry', (registry) => {
+    const make = (): unknown => notify(registry as never, () => undefined)
+    expect(make).toThrow(expect.objectContaining({ code: 'ERR_OPTION', path: 'notify.registry' }) as Error)
+  })
+
   it('refuses a `send` that is no function', () => {
     const make = (): unknown => notify(new Bell(), undefined as unknown as Send)
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_OPTION', path: 'notify.send' }) as Error)

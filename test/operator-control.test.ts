@@ -108,6 +108,12 @@ describe('what an operator asks for wrongly', () => {
     ['note.by', 'a note by nobody', () => registry.note('feed', 'hm', { by: 7 } as never)],
     ['acknowledge.accept', 'a doubtful acceptance', () => registry.acknowledge('feed', { accept: 'yes' } as never)],
     ['name', 'an unknown one to acknowledge', () => registry.acknowledge('food')],
+    ['event', 'an event that there is not', () => registry.on('flips' as never, () => undefined)],
+    ['event', 'what every object has', () => registry.on('toString' as never, () => undefined)],
+    ['listener', 'no listener', () => registry.on('flip', 'page me' as never)],
+    ['close.timeout', 'no time to close in', () => registry.get('feed')!.close({ timeout: 0 })],
+    ['close.for', 'another name for it', () => registry.get('feed')!.close({ for: 5 } as never)],
+    ['close.for', 'the same for all', () => registry.close({ for: 5 } as never)],
   ]
   it.each(table)('is refused, naming %s: %s', async (path, _, act) => {
     const doing = async (): Promise<void> => {

@@ -87,8 +87,8 @@ const guarded = new WeakSet<object>()
  * app.use(guard.errors())
  */
 export function cofferdam<Name extends string = never>(options: ExpressGuardOptions<Name>): ExpressGuard<Name> {
+  const inbound = new Inbound<Name>(options, 'cofferdam')
   const { registry } = options
-  const inbound = new Inbound<Name>(registry, options, 'cofferdam')
   const production = process.env.NODE_ENV === 'production'
   const operators: OperatorHandler<Request>[] = []
   const known = (response: Response): Required<Carrier> => {

@@ -86,7 +86,7 @@ type RouteGuard = { budget: string | undefined; requires: readonly string[] }
 function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   const { registry, ready, operator, ...given } = options
   if (app.hasDecorator('cofferdam')) throw new OptionError('cofferdam', 'is registered already')
-  const inbound = new Inbound<string>(registry, { registry, ...given }, 'cofferdam')
+  const inbound = new Inbound<string>({ registry, ...given }, 'cofferdam')
   const production = process.env.NODE_ENV === 'production'
   const guards = new WeakMap<object, RouteGuard>()
   /** Fastify copies a route's config, and adds others to it: its HEAD, and in a prefix its url with a slash. They have one budget. */

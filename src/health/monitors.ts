@@ -69,7 +69,7 @@ export class Monitors implements Recovery {
   /** Begins to poll: not before all else of the dependency stands. */
   begin(): void {
     if (this.#polled.length === 0) return
-    this.#ended = new AbortController()
+    this.#ended ??= new AbortController()
     this.#polls = this.#polled.map(
       (state) => new Periodic(this.#watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
     )
@@ -124,11 +124,12 @@ export class Monitors implements Recovery {
 
   /** @param accept what is read now is right from now on */
   async acknowledge(accept: boolean, by?: string): Promise<Acknowledged> {
+    const { signal } = (this.#ended ??= new AbortController())
     await Promise.all(
       [...this.#broken].map(async ([name, found]) => {
         const state = this.#invariants.get(name)
         try {
-          const finding = accept ? await state?.accept() : await state?.poll()
+          const finding = accept ? await state?.accept(signal) : await state?.poll(signal)
           if (typeof finding === 'object') found.reason = finding.violation
           // Broken anew while it was read: that is another matter.
           else if (this.#broken.get(name) === found) this.#broken.delete(name)

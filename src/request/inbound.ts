@@ -24,7 +24,10 @@ export interface InboundOptions<Registry, Name extends string> {
 }
 
 const schema = group({
-  registry: v.custom<object>((registry) => typeof registry === 'object' && registry !== null, 'must be a registry'),
+  registry: v.custom<{ clock: Clock }>((registry) => {
+    const { clock, snapshot } = Object(registry) as { clock?: unknown; snapshot?: unknown }
+    return typeof clock === 'object' && typeof snapshot === 'function'
+  }, 'must be a registry'),
   budgets: v.optional(v.instance(Budgets, 'must be made with createBudgets()')),
   deadline: v.optional(duration),
   grace: v.optional(duration),
@@ -45,9 +48,9 @@ export class Inbound<Name extends string> {
   readonly #grace: Deadlines<Visit>
 
   /** @throws OptionError (`ERR_OPTION`), also when a class may wait as long as a request may take */
-  constructor(registry: { clock: Clock }, options: object, path: string) {
+  constructor(options: object, path: string) {
     const given = parse(schema, options, path)
-    const { clock } = registry
+    const { clock } = given.registry
     this.#clock = clock
     this.budgets = given.budgets as Budgets<Name> | undefined
     this.#deadline = given.deadline ?? 30_000

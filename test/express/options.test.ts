@@ -24,6 +24,9 @@ describe('a guard that is built wrongly', () => {
     ['a wait as long as the deadline', { registry, budgets, deadline: 1_000 }, 'cofferdam.deadline'],
     ['a negative grace', { registry, grace: -1 }, 'cofferdam.grace'],
     ['an unknown option', { registry, timeout: 5 }, 'cofferdam.timeout'],
+    ['no registry', {}, 'cofferdam.registry'],
+    ['what is no registry', { registry: {} }, 'cofferdam.registry'],
+    ['no options at all', undefined, 'cofferdam'],
   ])('is refused: %s', (_case, options, path) => {
     expect(() => cofferdam(options as unknown as ExpressGuardOptions<never>)).toThrow(optionError(path))
   })

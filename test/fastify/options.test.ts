@@ -13,6 +13,7 @@ const optionError = (path: string): Error => expect.objectContaining({ code: 'ER
 describe('a plugin that is registered wrongly', () => {
   it.each([
     ['no registry', {}, 'cofferdam.registry'],
+    ['what is no registry', { registry: {} }, 'cofferdam.registry'],
     ['a deadline of 0', { registry, deadline: 0 }, 'cofferdam.deadline'],
     ['a deadline over 2^31 − 1', { registry, deadline: 2 ** 31 }, 'cofferdam.deadline'],
     ['a wait as long as the deadline', { registry, budgets, deadline: 400 }, 'cofferdam.deadline'],

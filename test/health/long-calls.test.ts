@@ -198,6 +198,16 @@ describe('inFlight()', () => {
     expect(feed.dependency.inFlight()[1]!.since).toBe(began + 300 + 3_600_000)
   })
 
+  it('gives whole stamps, as every other stamp is, between two ticks of the wall clock', async () => {
+    const feed = rig({ timeout: 500 })
+    const began = feed.clock.wall()
+    watch(feed.call())
+    await feed.clock.advance(0.4)
+    watch(feed.call())
+    await feed.clock.advance(0.3)
+    for (const { since } of feed.dependency.inFlight()) expect([began, began + 1]).toContain(since)
+  })
+
   it("takes the operation's label where the call has none of its own", () => {
     const { dependency } = rig()
     const load = dependency.wrap(() => new Promise(() => undefined), { name: 'stats', label: 'nightly' })

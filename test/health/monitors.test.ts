@@ -235,6 +235,21 @@ describe('an invariant that is polled', () => {
   })
 })
 
+describe('an acknowledgement that is being read when all ends', () => {
+  it('is over at once, leaves no timer, and opens nothing', async () => {
+    let hangs = false
+    const check = invariant('primary', () => (hangs ? new Promise<never>(() => undefined) : false), { every: EVERY })
+    const { clock, registry, db } = made({ invariants: [check] })
+    await clock.advance(2 * EVERY)
+    hangs = true
+    const acknowledged = watch(registry.acknowledge('db'))
+    await settle()
+    await registry.close()
+    await settle()
+    expect([acknowledged.value?.holds, db.mode, clock.pending()]).toEqual([false, 'unavailable', 0])
+  })
+})
+
 describe('invariants of a dependency that recovers', () => {
   const recovering = async (answer: () => boolean | Promise<boolean>) => {
     const state = { answer: (): boolean | Promise<boolean> => true }

@@ -16,7 +16,7 @@ function house(slots = 2, options: { trustDeadline?: boolean; floor?: number } =
   const clock = new ManualClock()
   const registry = createRegistry({ clock })
   const budgets = createBudgets({ slots, classes: CLASSES, clock })
-  const inbound = new Inbound<string>(registry, { registry, budgets, deadline: 1_000, grace: 500, ...options }, 'guard')
+  const inbound = new Inbound<string>({ registry, budgets, deadline: 1_000, grace: 500, ...options }, 'guard')
   const told: Visit[] = []
   const enter = (headers = {}, deadline?: number): Visit => {
     const visit: Visit = inbound.enter(headers, () => told.push(visit), deadline)
