@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { OptionError } from './core/errors.js'
 import { LONGEST_TIMER } from './core/clock.js'
-import { count, countOrZero, duration, flag, group, named, parse, text } from './core/options.js'
+import { count, countOrZero, duration, flag, group, named, orFalse, parse, text } from './core/options.js'
 import type { Share } from './core/slots.js'
 import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
@@ -10,6 +10,9 @@ import { probeSchema, probeSettings, type ProbeOptions, type ProbeSettings } fro
 import { lifetimes, staleEntries, type StaleOptions } from './policies/cache/cache-options.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
+import { rateSchema, rateSettings, type RateOptions } from './policies/rate.js'
+import type { RateSettings } from './policies/rate/limiter.js'
+import { retrySchema, retrySettings, type RetryOptions, type RetrySettings } from './policies/retry/retry-options.js'
 import { poolSchema, type Pool } from './pool.js'
 
 const classSchema = group({
@@ -34,6 +37,8 @@ const schema = group({
   total: v.optional(duration),
   bulkhead: v.optional(bulkheadSchema),
   circuit: v.optional(circuitSchema),
+  rate: v.optional(orFalse(rateSchema)),
+  retry: v.optional(orFalse(retrySchema)),
   stale: v.optional(group(staleEntries)),
   enforce: v.optional(flag),
   required: v.optional(flag),
@@ -46,6 +51,9 @@ const schema = group({
 
 /** What only one dependency can be given, never all of them. */
 const ITS_OWN = ['probe', 'invariants', 'dependsOn'] as const
+
+/** What is changed name by name. */
+const GROUPS = ['bulkhead', 'circuit', 'probe', 'rate', 'retry'] as const
 
 /** @internal Options that have been checked one by one, not yet against each other. */
 export type GivenOptions = v.InferOutput<typeof schema>
@@ -88,6 +96,10 @@ export interface DependencyOptions {
   total?: number
   bulkhead?: BulkheadOptions
   circuit?: CircuitOptions
+  /** A cap on calls a second. Default: none. */
+  rate?: RateOptions | false
+  /** Another attempt after a failure, for operations that may run twice. Default: none. */
+  retry?: RetryOptions | false
   /** Defaults and limits for the operations that are cached; they share one store. */
   stale?: StaleOptions
   /** `false`: the circuit is watched and reported (`wouldBe`), not obeyed. Default true. */
@@ -119,6 +131,8 @@ export interface DependencySettings {
     classes: ReadonlyMap<string, Share & { timeout?: number | undefined }>
   }
   circuit: CircuitSettings
+  rate: RateSettings | undefined
+  retry: RetrySettings
   stale: StoreOptions & { freshFor: number; staleFor: number }
   enforce: boolean
   required: boolean
@@ -152,10 +166,10 @@ export function reconfigured(
     throw fixed('bulkhead.pool')
   const { given } = before
   const merged: Record<string, unknown> = { ...given }
-  for (const [name, value] of Object.entries(changes)) {
+  for (const [name, value] of Object.entries(changes) as [string, object | undefined | false][]) {
     if (value === undefined) continue
-    const groups = name === 'bulkhead' || name === 'circuit' || name === 'probe'
-    merged[name] = groups ? { ...given[name], ...(value as object) } : value
+    const group = (GROUPS as readonly string[]).includes(name) ? given[name as (typeof GROUPS)[number]] : undefined
+    merged[name] = group === undefined || value === false ? value : { ...group, ...value }
   }
   const after = dependencySettings(merged, defaults)
   const names = [...after.bulkhead.classes.keys()]
@@ -184,6 +198,8 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencyS
     total,
     bulkhead: bulkheadSettings(given.bulkhead ?? {}, timeout, `${root}bulkhead`),
     circuit: circuitSettings(given.circuit ?? {}, `${root}circuit`, timeout),
+    rate: rateSettings(given.rate, `${root}rate`),
+    retry: retrySettings(given.retry, `${root}retry`),
     stale: { max, maxBytes, sizeOf, ...lifetimes(stale, stale, `${root}stale`) },
     enforce: given.enforce ?? true,
     required: given.required ?? false,

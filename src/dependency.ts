@@ -33,6 +33,9 @@ import { Bulkhead } from './policies/bulkhead.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
+import { Rate } from './policies/rate.js'
+import { Retry } from './policies/retry.js'
+import { Retries } from './policies/retry/retries.js'
 import { StaleCache } from './policies/stale-cache.js'
 import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
 import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
@@ -74,6 +77,8 @@ export class Dependency implements Gated {
   readonly #slots: Slots
   readonly #classes: ReadonlyMap<string, Slots>
   readonly #circuit: Circuit
+  readonly #rate: Rate
+  readonly #retries: Retries
   readonly #bulkhead: Bulkhead
   readonly #timeouts: Timeouts
   readonly #limits: Limits
@@ -118,6 +123,9 @@ export class Dependency implements Gated {
     const { others, classes } = this.#joinClasses()
     this.#classes = classes
     this.#circuit = new Circuit(this.#verdict, this.#tally)
+    this.#rate = new Rate(clock, this.#tally)
+    this.#rate.configure(settings.rate)
+    this.#retries = new Retries(clock, settings.retry, () => this.mode === 'available')
     this.#bulkhead = new Bulkhead(clock, this.#tally, others, classes, bulkhead, (attempt) => {
       this.#leaked(attempt)
     })
@@ -334,6 +342,8 @@ export class Dependency implements Gated {
     Object.assign(this.#life, lifeOf(settings))
     Object.assign(this.#limits, limitsOf(this.#timeouts, settings))
     this.#bulkhead.configure(bulkhead)
+    this.#rate.configure(settings.rate)
+    this.#retries.configure(settings.retry, this.#inFlight.begun)
     this.#longCalls.limit = settings.longCall
     this.#monitors.probe(settings.probe)
     this.#verdict.configure(settings.circuit, settings.enforce)
@@ -370,8 +380,8 @@ export class Dependency implements Gated {
       flipped: (to, cause, enforced) => {
         if (enforced && to === 'unavailable') {
           this.#mirrored()
-          // Who waits for a slot learns it too, instead of calling what is known to be unavailable.
-          this.#slots.dismiss(this.#verdict.refusal())
+          // Who waits learns it too, instead of calling what is known to be unavailable.
+          this.#dismiss(this.#verdict.refusal())
         }
         host.flipped(to, cause, enforced)
       },
@@ -401,9 +411,16 @@ export class Dependency implements Gated {
         this.#host.drained(reason, by)
       },
       dismiss: () => {
-        this.#slots.dismiss(this.#verdict.refusal())
+        this.#dismiss(this.#verdict.refusal())
       },
     }
+  }
+
+  /** Sends those away who wait: for a slot, for their turn, for another try. */
+  #dismiss(error: unknown): void {
+    this.#rate.dismiss(error)
+    this.#slots.dismiss(error)
+    this.#retries.dismiss()
   }
 
   #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
@@ -441,6 +458,7 @@ export class Dependency implements Gated {
         this.#host.report(error)
       },
       trialDue: () => this.#verdict.trialDue,
+      available: () => this.mode === 'available',
     }
   }
 
@@ -480,10 +498,10 @@ export class Dependency implements Gated {
   }
 
   #guards({ timeout }: OperationSettings): Guard[] {
-    return [this.#circuit, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
+    return [this.#circuit, this.#rate, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
   }
 
-  #recoverers({ fallback, cache }: OperationSettings): RecovererPolicy[] {
+  #recoverers({ fallback, cache, idempotent, retry }: OperationSettings): RecovererPolicy[] {
     const policies: RecovererPolicy[] = []
     if (fallback !== undefined)
       policies.push({ role: 'recoverer', kind: 'fallback', make: (host) => new Fallback(host, fallback) })
@@ -496,6 +514,8 @@ export class Dependency implements Gated {
             this.#host.olderValue(host.operation)
           }),
       })
+    if (idempotent)
+      policies.push({ role: 'recoverer', kind: 'retry', make: (host) => new Retry(host, this.#retries, retry) })
     return policies
   }
 
@@ -551,7 +571,7 @@ export class Dependency implements Gated {
   async #close(timeout: number): Promise<void> {
     const closed = new ClosedError(`${this.name} was closed`, { dependency: this.name })
     this.#life.closed = closed
-    this.#slots.dismiss(closed)
+    this.#dismiss(closed)
     this.#verdict.shut()
     this.#monitors.stop()
     this.#longCalls.stop()

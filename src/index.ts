@@ -1,3 +1,4 @@
+export type { BackoffOptions } from './core/backoff.js'
 export type { CallContext, CallOptions, CallOutcome, Source } from './core/call.js'
 export type { Clock, Timer } from './core/clock.js'
 export { compose, type ComposeOptions } from './core/compose.js'
@@ -13,12 +14,13 @@ export {
   InvariantError,
   OptionError,
   QueueTimeoutError,
+  RateLimitError,
   UnavailableError,
   type ErrorCode,
   type HeldWork,
 } from './core/errors.js'
 export type { GuardPolicy, PolicyHost, RecovererPolicy } from './core/policy.js'
-export type { Departure, Guard, Outcome, Recoverer } from './core/guard.js'
+export type { Departure, Guard, Outcome, Recoverer, Recovery } from './core/guard.js'
 export type { Counts } from './core/tally.js'
 export type { Caller, Operation, OperationCache, Wrapped } from './core/wrapped.js'
 export type { Dependency, RunOptions } from './dependency.js'
@@ -60,6 +62,9 @@ export type { Scope } from './policies/cache/key.js'
 export type { Version } from './policies/cache/store.js'
 export { circuit } from './policies/circuit.js'
 export { fallback, type Alternative, type FallbackContext } from './policies/fallback.js'
+export { rate, type RateOptions } from './policies/rate.js'
+export { retry } from './policies/retry.js'
+export type { OperationRetryOptions, RetryOptions } from './policies/retry/retry-options.js'
 export { staleCache, type CacheCounts } from './policies/stale-cache.js'
 export { timeout } from './policies/timeout.js'
 export { createPool, type Pool } from './pool.js'

@@ -77,6 +77,7 @@ export function compose(
       operation: name,
       report,
       trialDue: () => gate?.trialDue ?? false,
+      available: () => gate?.mode !== 'unavailable',
     }
     return assemble(
       {

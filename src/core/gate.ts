@@ -12,6 +12,7 @@ export interface Gate {
   readonly dependency: string
   /** Nothing to decide: every attempt may pass. */
   readonly closed: boolean
+  readonly mode: 'available' | 'unavailable'
   /** Grows with every change of the circuit's state. */
   readonly generation: number
   /** Whether the next attempt would be a trial: nothing may hold it back. */

@@ -18,6 +18,8 @@ export interface PolicyHost {
   readonly report: (error: unknown) => void
   /** Whether the next attempt would be a trial of a half-open circuit: nothing may hold it back. */
   readonly trialDue: () => boolean
+  /** Whether the dependency's mode is `available`. */
+  readonly available: () => boolean
 }
 
 /** A policy that acts before and after each attempt; made once for each operation that it is put around. */

@@ -110,6 +110,11 @@ export class Flights {
     })
   }
 
+  /** What stands further in belongs to the flight, and has been asked once for all. */
+  #recover(caller: Call, error: unknown): void {
+    recover(caller, error, this.#index)
+  }
+
   #landed(caller: Call, { call, callers }: Flight, key: string, value: unknown): void {
     callers.delete(caller)
     caller.attempts += call.attempts
@@ -120,7 +125,7 @@ export class Flights {
     this.#failed(key)
     caller.value = value
     caller.failedValue = true
-    recover(caller, call.error)
+    this.#recover(caller, call.error)
   }
 
   #crashed(caller: Call, { call, callers }: Flight, key: string, error: unknown, leader: boolean): void {
@@ -129,15 +134,15 @@ export class Flights {
     caller.attempts += call.attempts
     if (left) {
       // Its own time was over: that says nothing of the load, and nothing may start for it any more.
-      recover(caller, error)
+      this.#recover(caller, error)
       return
     }
-    const refused = call.attempt?.phase === 'done' && !call.attempt.ran
+    const refused = call.attempts === 1 && call.attempt?.phase === 'done' && !call.attempt.ran
     if (call.nonFailure) caller.fail(error)
     else if (refused && !leader) tryOnce(caller)
     else {
       if (!refused) this.#failed(key)
-      recover(caller, error)
+      this.#recover(caller, error)
     }
   }
 
