@@ -40,10 +40,10 @@ export class Bucket {
     return true
   }
 
-  /** How long until it holds so many, ms. */
+  /** How long until it holds so many, in whole ms. */
   due(tokens: number, now: number): number {
     this.#fill(now)
-    return Math.max(0, ((tokens - DUST - this.#level) / this.#perSecond) * 1_000)
+    return Math.max(0, Math.ceil(((tokens - DUST - this.#level) / this.#perSecond) * 1_000))
   }
 
   #fill(now: number): void {

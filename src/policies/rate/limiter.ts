@@ -120,7 +120,6 @@ export class Limiter {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
     this.#timer = undefined
     if (this.#line.size === 0) return
-    const due = this.#bucket.due(1, this.#clock.now())
-    this.#timer = this.#clock.setTimer(this.#serve, Math.max(1, Math.ceil(due)))
+    this.#timer = this.#clock.setTimer(this.#serve, Math.max(1, this.#bucket.due(1, this.#clock.now())))
   }
 }
