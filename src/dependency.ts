@@ -38,6 +38,7 @@ import { Retry } from './policies/retry.js'
 import { Retries } from './policies/retry/retries.js'
 import { StaleCache } from './policies/stale-cache.js'
 import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
+import type { TryingState } from './registry-events.js'
 import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
 
 /** @internal What a dependency tells its registry. */
@@ -53,6 +54,7 @@ export interface DependencyHost {
   drained(reason: string | undefined, by?: string): void
   leaked(attempt: Attempt): void
   olderValue(operation: string): void
+  connection(state: TryingState): void
   readonly watch: CallWatch
   report(error: unknown): void
 }
@@ -87,6 +89,7 @@ export class Dependency implements Gated {
   readonly #drains: Drains
   readonly #store: Store
   readonly #names = new Set<string>()
+  readonly #followers = new Set<(hurry: boolean) => void>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
   readonly #life: Life
@@ -113,7 +116,7 @@ export class Dependency implements Gated {
       stalls: stallWatch(clock),
       circuit: settings.circuit,
       enforce: settings.enforce,
-      listener: this.#followers(),
+      listener: this.#listener(),
       recovery: this.#monitors,
       warnings: this.#warnings,
     })
@@ -280,6 +283,7 @@ export class Dependency implements Gated {
   force(override: Override): void {
     this.#verdict.force(override)
     this.#rampSlots()
+    this.#tell(override.mode === 'available')
   }
 
   /** @internal */
@@ -327,6 +331,45 @@ export class Dependency implements Gated {
     return this.#monitors.awaited
   }
 
+  // For `keepTrying`.
+
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock
+  }
+
+  /** @internal Why nothing may start any more. */
+  get closed(): Error | undefined {
+    return this.#life.closed
+  }
+
+  /** @internal Whether it is worth calling, and if not, when it may be, in ms. */
+  get standing(): { available: boolean; retryAfter: number | undefined } {
+    this.#verdict.refresh()
+    return { available: this.#verdict.available, retryAfter: this.#verdict.retryAfter }
+  }
+
+  /**
+   * @internal Listens for flips, for an operator's word and for the end.
+   * @param listener `hurry`: an operator has said that it is available
+   */
+  follow(listener: (hurry: boolean) => void): () => void {
+    this.#followers.add(listener)
+    return () => {
+      this.#followers.delete(listener)
+    }
+  }
+
+  /** @internal */
+  connection(state: TryingState): void {
+    this.#host.connection(state)
+  }
+
+  /** @internal */
+  report(error: unknown): void {
+    this.#host.report(error)
+  }
+
   /** @internal */
   get settings(): DependencySettings {
     return this.#settings
@@ -370,7 +413,7 @@ export class Dependency implements Gated {
     }
   }
 
-  #followers(): VerdictListener {
+  #listener(): VerdictListener {
     const host = this.#host
     return {
       changed: () => {
@@ -383,6 +426,7 @@ export class Dependency implements Gated {
           // Who waits learns it too, instead of calling what is known to be unavailable.
           this.#dismiss(this.#verdict.refusal())
         }
+        this.#tell(false)
         host.flipped(to, cause, enforced)
       },
       rose: () => {
@@ -414,6 +458,10 @@ export class Dependency implements Gated {
         this.#dismiss(this.#verdict.refusal())
       },
     }
+  }
+
+  #tell(hurry: boolean): void {
+    for (const tell of [...this.#followers]) tell(hurry)
   }
 
   /** Sends those away who wait: for a slot, for their turn, for another try. */
@@ -572,6 +620,7 @@ export class Dependency implements Gated {
     const closed = new ClosedError(`${this.name} was closed`, { dependency: this.name })
     this.#life.closed = closed
     this.#dismiss(closed)
+    this.#tell(false)
     this.#verdict.shut()
     this.#monitors.stop()
     this.#longCalls.stop()

@@ -42,6 +42,8 @@ export type {
 } from './health/invariant-definition.js'
 export type { InvariantStore } from './health/invariant-store.js'
 export { monotonic } from './health/monotonic.js'
+export { keepTrying, type KeepTryingOptions } from './keep-trying.js'
+export type { Trying } from './keep-trying/round.js'
 export type { Percentiles } from './health/latency.js'
 export type { Acknowledged } from './health/monitors.js'
 export { INCONCLUSIVE, type ProbeOptions } from './health/probe.js'
@@ -69,7 +71,7 @@ export { staleCache, type CacheCounts } from './policies/stale-cache.js'
 export { timeout } from './policies/timeout.js'
 export { createPool, type Pool } from './pool.js'
 export { createRegistry, type Readiness, type Registry, type RegistryOptions } from './registry.js'
-export type { RegistryEvents } from './registry-events.js'
+export type { RegistryEvents, TryingState } from './registry-events.js'
 export {
   createBudgets,
   type BudgetEvents,

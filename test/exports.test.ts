@@ -34,6 +34,7 @@ const reviewed = {
     'gather',
     'identity',
     'invariant',
+    'keepTrying',
     'monotonic',
     'notify',
     'rate',

@@ -212,6 +212,6 @@ it('no schedule makes more attempts than are allowed, and all is given back at t
         world.checkEnd()
       },
     ),
-    { seed, numRuns: 300 },
+    { seed, numRuns: 100 },
   )
 })
