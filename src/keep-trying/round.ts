@@ -5,7 +5,7 @@ import type { Timer } from '../core/clock.js'
 import type { Wrapped } from '../core/wrapped.js'
 import type { Dependency } from '../dependency.js'
 import { codeOf, type TryingState } from '../registry-events.js'
-import { paceOf, type Pace } from './pace.js'
+import { paceOf, type Pace, type PaceRecord } from './pace.js'
 import { StateFile } from './state-file.js'
 
 /** @internal Complete. */
@@ -111,9 +111,9 @@ export class Round<T> {
       const record = await this.#file?.read()
       if (record !== undefined) this.#pace.restore(record, backoff.atMost)
       for (;;) {
-        await this.#turn()
+        const record = await this.#turn()
         try {
-          return await this.#attempt()
+          return await this.#attempt(record)
         } catch (error) {
           this.#code = codeOf(error)
           if (this.#over !== undefined) continue
@@ -147,11 +147,13 @@ export class Round<T> {
     return this.#abort.signal.aborted ? { reason: this.#abort.signal.reason as unknown } : undefined
   }
 
-  async #turn(): Promise<void> {
+  /** Its turn, taken in the step that finds it: others wait for theirs. */
+  async #turn(): Promise<PaceRecord> {
+    const { backoff, steadyFor } = this.#settings
     for (;;) {
       if (this.#over !== undefined) throw this.#over.reason
       const wait = this.#wait()
-      if (wait === 0) return
+      if (wait === 0) return this.#pace.begin(backoff, steadyFor)
       await this.#pause(wait)
     }
   }
@@ -183,10 +185,8 @@ export class Round<T> {
     })
   }
 
-  async #attempt(): Promise<T> {
-    const { backoff, steadyFor } = this.#settings
+  async #attempt(record: PaceRecord): Promise<T> {
     this.#hurried = false
-    const record = this.#pace.begin(backoff, steadyFor)
     this.#phase = 'trying'
     try {
       // Before it begins: it may be what ends the process.
