@@ -106,11 +106,9 @@ describe('what may be served instead', () => {
     await fromBackup('a')
     broken = true
     await clock.advance(5_000)
-    const load = registry
-      .dependency('main')
-      .wrap((_, _id: string): Promise<string> => Promise.reject(down), {
-        fallback: [() => Promise.reject(down), fromBackup],
-      })
+    const load = registry.dependency('main').wrap((_, _id: string): Promise<string> => Promise.reject(down), {
+      fallback: [() => Promise.reject(down), fromBackup],
+    })
     expect(await load.outcome('a')).toEqual({
       value: 'a',
       source: 'fallback',
