@@ -111,6 +111,21 @@ describe('a rate', () => {
     expect(begun).toHaveLength(2)
   })
 
+  it('does not give it back later, on top of what was filled in meanwhile', async () => {
+    const { call, clock } = limited(
+      { perSecond: 10, burst: 1 },
+      { bulkhead: { slots: 1, queue: 5, maxWait: 300 }, timeout: 60_000 },
+    )
+    watch(call())
+    await clock.advance(100)
+    const refused = watch(call())
+    await clock.advance(300)
+    expect(refused.error).toMatchObject({ code: 'ERR_QUEUE_TIMEOUT' })
+    const after = [watch(call()), watch(call())]
+    await settle()
+    expect(states(after)).toEqual(['pending', 'rejected'])
+  })
+
   it('lets a trial pass without a token', async () => {
     const { clock, call, begun, dependency } = limited(
       { perSecond: 0.001, burst: 1 },
