@@ -3,6 +3,7 @@ import type { GivenOptions } from './dependency-options.js'
 type Circuit = NonNullable<GivenOptions['circuit']>
 type Bulkhead = NonNullable<GivenOptions['bulkhead']>
 type Stale = NonNullable<GivenOptions['stale']>
+type Retry = Exclude<GivenOptions['retry'], undefined | false>
 
 /**
  * A registry's defaults with a dependency's own options before them. A default that contradicts what the dependency
@@ -16,6 +17,8 @@ export function withDefaults(defaults: GivenOptions, given: GivenOptions): Given
     bulkhead: bulkhead(defaults.bulkhead ?? {}, given.bulkhead ?? {}),
     circuit: circuit(defaults.circuit ?? {}, given.circuit ?? {}),
     stale: stale(defaults.stale ?? {}, given.stale ?? {}),
+    rate: unlessOff(defaults.rate, given.rate, before),
+    retry: unlessOff(defaults.retry, given.retry, retry),
   }
 }
 
@@ -52,6 +55,26 @@ function warning({ warnRate = 1, failureRate = 1 }: Circuit, given: Circuit): Ci
 function stale(defaults: Stale, given: Stale): Stale {
   const all = before(given, defaults)
   return { ...all, ...ordered(all, given, 'freshFor', 'staleFor') }
+}
+
+function retry(given: Retry, defaults: Retry): Retry {
+  const [ours, theirs] = [given.backoff ?? {}, defaults.backoff ?? {}]
+  const all = before(ours, theirs)
+  return {
+    ...before(given, defaults),
+    backoff: { ...all, ...ordered(all, ours, 'base', 'atMost') },
+    budget: before(given.budget ?? {}, defaults.budget ?? {}),
+  }
+}
+
+/** What is off unless given: `false` switches a default off, and it isn't a default to be merged with. */
+function unlessOff<T extends object>(
+  defaults: T | false | undefined,
+  given: T | false | undefined,
+  merge: (given: T, defaults: T) => T,
+): T | false | undefined {
+  if (given === undefined) return defaults
+  return given === false || defaults === undefined || defaults === false ? given : merge(given, defaults)
 }
 
 /** What is given as undefined isn't given. */

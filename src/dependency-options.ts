@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { OptionError } from './core/errors.js'
 import { LONGEST_TIMER } from './core/clock.js'
-import { count, countOrZero, duration, flag, group, named, parse, text } from './core/options.js'
+import { count, countOrZero, duration, flag, group, named, orFalse, parse, text } from './core/options.js'
 import type { Share } from './core/slots.js'
 import { withDefaults } from './dependency-defaults.js'
 import { circuitSchema, circuitSettings, type CircuitOptions, type CircuitSettings } from './health/circuit-options.js'
@@ -17,6 +17,9 @@ import { checkSoftTimeout, lifetimes, staleEntries, type StaleOptions } from './
 import type { KeyvLike } from './policies/cache/second-store.js'
 import type { StoreOptions } from './policies/cache/store.js'
 import type { BulkheadSettings } from './policies/bulkhead.js'
+import { rateSchema, rateSettings, type RateOptions } from './policies/rate.js'
+import type { RateSettings } from './policies/rate/limiter.js'
+import { retrySchema, retrySettings, type RetryOptions, type RetrySettings } from './policies/retry/retry-options.js'
 import { poolSchema, type Pool } from './pool.js'
 
 const classSchema = group({
@@ -41,6 +44,8 @@ const entries = {
   total: v.optional(duration),
   bulkhead: v.optional(bulkheadSchema),
   circuit: v.optional(circuitSchema),
+  rate: v.optional(orFalse(rateSchema)),
+  retry: v.optional(orFalse(retrySchema)),
   stale: v.optional(group(staleEntries)),
   enforce: v.optional(flag),
   required: v.optional(flag),
@@ -99,6 +104,10 @@ export interface DependencyOptions {
   total?: number
   bulkhead?: BulkheadOptions
   circuit?: CircuitOptions
+  /** A cap on calls a second. Default: none. */
+  rate?: RateOptions | false
+  /** Another attempt after a failure, for operations that may run twice. Default: none. */
+  retry?: RetryOptions | false
   /** Defaults and limits for the operations that are cached; they share one store. */
   stale?: StaleOptions
   /** `false`: the circuit is watched and reported (`wouldBe`), not obeyed. Default true. */
@@ -136,6 +145,8 @@ export interface DependencySettings {
     classes: ReadonlyMap<string, Share & { timeout?: number | undefined }>
   }
   circuit: CircuitSettings
+  rate: RateSettings | undefined
+  retry: RetrySettings
   stale: StoreOptions & {
     freshFor: number
     staleFor: number
@@ -224,6 +235,8 @@ function complete(given: GivenOptions, root: '' | 'defaults.'): Omit<DependencyS
     total,
     bulkhead: bulkheadSettings(given.bulkhead ?? {}, timeout, `${root}bulkhead`),
     circuit: circuitSettings(given.circuit ?? {}, `${root}circuit`, timeout),
+    rate: rateSettings(given.rate, `${root}rate`),
+    retry: retrySettings(given.retry, `${root}retry`),
     stale: {
       max,
       maxBytes,

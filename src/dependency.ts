@@ -36,8 +36,12 @@ import { SecondStore } from './policies/cache/second-store.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
+import { Rate } from './policies/rate.js'
+import { Retry } from './policies/retry.js'
+import { Retries } from './policies/retry/retries.js'
 import { StaleCache } from './policies/stale-cache.js'
 import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
+import type { TryingState } from './registry-events.js'
 import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
 
 /** @internal What a dependency tells its registry. */
@@ -55,6 +59,7 @@ export interface DependencyHost {
   drained(reason: string | undefined, by?: string): void
   leaked(attempt: Attempt): void
   olderValue(operation: string): void
+  connection(state: TryingState): void
   readonly watch: CallWatch
   report(error: unknown): void
 }
@@ -82,6 +87,8 @@ export class Dependency implements Gated {
   readonly #slots: Slots
   readonly #classes: ReadonlyMap<string, Slots>
   readonly #circuit: Circuit
+  readonly #rate: Rate
+  readonly #retries: Retries
   readonly #bulkhead: Bulkhead
   readonly #timeouts: Timeouts
   readonly #limits: Limits
@@ -94,6 +101,7 @@ export class Dependency implements Gated {
   readonly #names = new Set<string>()
   /** What runs in the background for its operations. */
   readonly #stops = new Set<() => void>()
+  readonly #followers = new Set<(hurry: boolean) => void>()
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
   readonly #life: Life
@@ -120,7 +128,7 @@ export class Dependency implements Gated {
       stalls: stallWatch(clock),
       circuit: settings.circuit,
       enforce: settings.enforce,
-      listener: this.#followers(),
+      listener: this.#listener(),
       recovery: this.#monitors,
       warnings: this.#warnings,
     })
@@ -130,6 +138,9 @@ export class Dependency implements Gated {
     const { others, classes } = this.#joinClasses()
     this.#classes = classes
     this.#circuit = new Circuit(this.#verdict, this.#tally)
+    this.#rate = new Rate(clock, this.#tally)
+    this.#rate.configure(settings.rate)
+    this.#retries = new Retries(clock, settings.retry, () => this.mode === 'available')
     this.#bulkhead = new Bulkhead(clock, this.#tally, others, classes, bulkhead, (attempt) => {
       this.#leaked(attempt)
     })
@@ -299,6 +310,7 @@ export class Dependency implements Gated {
   force(override: Override): void {
     this.#verdict.force(override)
     this.#rampSlots()
+    this.#tell(override.mode === 'available')
   }
 
   /** @internal */
@@ -355,9 +367,43 @@ export class Dependency implements Gated {
     return this.#tally.counts.successes === 0 && this.#verdict.decider === undefined
   }
 
-  /** @internal Closed by itself, or with its registry. */
+  // For `keepTrying`.
+
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock
+  }
+
+  /** @internal Why nothing may start any more: it was closed, by itself or with its registry. */
   get closed(): Error | undefined {
     return this.#life.closed
+  }
+
+  /** @internal Whether it is worth calling, and if not, when it may be, in ms. */
+  get standing(): { available: boolean; retryAfter: number | undefined } {
+    this.#verdict.refresh()
+    return { available: this.#verdict.available, retryAfter: this.#verdict.retryAfter }
+  }
+
+  /**
+   * @internal Listens for flips, for an operator's word and for the end.
+   * @param listener `hurry`: an operator has said that it is available
+   */
+  follow(listener: (hurry: boolean) => void): () => void {
+    this.#followers.add(listener)
+    return () => {
+      this.#followers.delete(listener)
+    }
+  }
+
+  /** @internal */
+  connection(state: TryingState): void {
+    this.#host.connection(state)
+  }
+
+  /** @internal */
+  report(error: unknown): void {
+    this.#host.report(error)
   }
 
   /** @internal */
@@ -375,6 +421,8 @@ export class Dependency implements Gated {
     Object.assign(this.#life, lifeOf(settings))
     Object.assign(this.#limits, limitsOf(this.#timeouts, settings))
     this.#bulkhead.configure(bulkhead)
+    this.#rate.configure(settings.rate)
+    this.#retries.configure(settings.retry, this.#inFlight.begun)
     this.#longCalls.limit = settings.longCall
     this.#monitors.probe(settings.probe)
     this.#verdict.configure(settings.circuit, settings.enforce)
@@ -403,7 +451,7 @@ export class Dependency implements Gated {
     }
   }
 
-  #followers(): VerdictListener {
+  #listener(): VerdictListener {
     const host = this.#host
     return {
       changed: () => {
@@ -413,9 +461,10 @@ export class Dependency implements Gated {
       flipped: (to, cause, enforced) => {
         if (enforced && to === 'unavailable') {
           this.#mirrored()
-          // Who waits for a slot learns it too, instead of calling what is known to be unavailable.
-          this.#slots.dismiss(this.#verdict.refusal())
+          // Who waits learns it too, instead of calling what is known to be unavailable.
+          this.#dismiss(this.#verdict.refusal())
         }
+        this.#tell(false)
         host.flipped(to, cause, enforced)
       },
       rose: () => {
@@ -449,9 +498,20 @@ export class Dependency implements Gated {
         this.#host.drained(reason, by)
       },
       dismiss: () => {
-        this.#slots.dismiss(this.#verdict.refusal())
+        this.#dismiss(this.#verdict.refusal())
       },
     }
+  }
+
+  #tell(hurry: boolean): void {
+    for (const tell of [...this.#followers]) tell(hurry)
+  }
+
+  /** Sends those away who wait: for a slot, for their turn, for another try. */
+  #dismiss(error: unknown): void {
+    this.#rate.dismiss(error)
+    this.#slots.dismiss(error)
+    this.#retries.dismiss()
   }
 
   #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
@@ -532,10 +592,10 @@ export class Dependency implements Gated {
   }
 
   #guards({ timeout }: OperationSettings): Guard[] {
-    return [this.#circuit, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
+    return [this.#circuit, this.#rate, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
   }
 
-  #recoverers({ fallback, cache }: OperationSettings): RecovererPolicy[] {
+  #recoverers({ fallback, cache, idempotent, retry }: OperationSettings): RecovererPolicy[] {
     const policies: RecovererPolicy[] = []
     if (fallback !== undefined)
       policies.push({ role: 'recoverer', kind: 'fallback', make: (host) => new Fallback(host, fallback) })
@@ -557,6 +617,8 @@ export class Dependency implements Gated {
           return made
         },
       })
+    if (idempotent)
+      policies.push({ role: 'recoverer', kind: 'retry', make: (host) => new Retry(host, this.#retries, retry) })
     return policies
   }
 
@@ -612,7 +674,8 @@ export class Dependency implements Gated {
   async #close(timeout: number): Promise<void> {
     const closed = new ClosedError(`${this.name} was closed`, { dependency: this.name })
     this.#life.closed = closed
-    this.#slots.dismiss(closed)
+    this.#dismiss(closed)
+    this.#tell(false)
     this.#verdict.shut()
     this.#monitors.stop()
     this.#longCalls.stop()

@@ -1,6 +1,7 @@
 export { cacheFile, type CacheFile, type CacheFileOptions, type CacheFileSource } from './cache-file.js'
 export type { CacheFileCounts, Saved } from './cache-file/keeper.js'
 export type { FileLoaded } from './cache-file/loaded.js'
+export type { BackoffOptions } from './core/backoff.js'
 export type { CallContext, CallOptions, CallOutcome, Source } from './core/call.js'
 export type { Clock, Timer } from './core/clock.js'
 export { compose, type ComposeOptions } from './core/compose.js'
@@ -17,13 +18,14 @@ export {
   InvariantError,
   OptionError,
   QueueTimeoutError,
+  RateLimitError,
   UnavailableError,
   type ErrorCode,
   type HeldWork,
 } from './core/errors.js'
 export type { CacheDump, DumpedEntry, DumpedVersion, DumpOptions, LoadCounts } from './core/dump.js'
 export type { GuardPolicy, PolicyHost, RecovererPolicy } from './core/policy.js'
-export type { Departure, Guard, Outcome, Recoverer } from './core/guard.js'
+export type { Departure, Guard, Outcome, Recoverer, Recovery } from './core/guard.js'
 export type { Counts } from './core/tally.js'
 export type { Caller, Operation, OperationCache, Refresh, RefreshOptions, ServedAges, Wrapped } from './core/wrapped.js'
 export type { Dependency, RunOptions } from './dependency.js'
@@ -46,6 +48,8 @@ export type {
 } from './health/invariant-definition.js'
 export type { InvariantStore } from './health/invariant-store.js'
 export { monotonic } from './health/monotonic.js'
+export { keepTrying, type KeepTryingOptions } from './keep-trying.js'
+export type { Trying } from './keep-trying/round.js'
 export type { Percentiles } from './core/histogram.js'
 export type { Acknowledged } from './health/monitors.js'
 export { INCONCLUSIVE, type ProbeOptions } from './health/probe.js'
@@ -72,11 +76,14 @@ export type { SecondCounts } from './policies/cache/second-host.js'
 export type { Version } from './policies/cache/store.js'
 export { circuit } from './policies/circuit.js'
 export { fallback, type Alternative, type FallbackContext } from './policies/fallback.js'
+export { rate, type RateOptions } from './policies/rate.js'
+export { retry } from './policies/retry.js'
+export type { OperationRetryOptions, RetryOptions } from './policies/retry/retry-options.js'
 export { staleCache } from './policies/stale-cache.js'
 export { timeout } from './policies/timeout.js'
 export { createPool, type Pool } from './pool.js'
 export { createRegistry, type Readiness, type Registry, type RegistryOptions } from './registry.js'
-export type { RegistryEvents } from './registry-events.js'
+export type { RegistryEvents, TryingState } from './registry-events.js'
 export {
   createBudgets,
   type BudgetEvents,

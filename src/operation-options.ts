@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Detachment } from './core/call.js'
 import { OptionError } from './core/errors.js'
-import { duration, flag, group, parse, text } from './core/options.js'
+import { duration, flag, group, orFalse, parse, text } from './core/options.js'
 import { inBandSchema, type InBandInvariant } from './health/invariant-definition.js'
 import {
   cacheEntries,
@@ -12,6 +12,12 @@ import {
   type CacheSettings,
 } from './policies/cache/cache-options.js'
 import { alternatives, fallbackSchema, type Alternative, type AnyAlternative } from './policies/fallback.js'
+import {
+  operationRetry,
+  operationRetrySchema,
+  type OperationRetry,
+  type OperationRetryOptions,
+} from './policies/retry/retry-options.js'
 
 const schema = group({
   ...cacheEntries,
@@ -20,6 +26,7 @@ const schema = group({
   invariant: v.optional(inBandSchema),
   counts: v.optional(flag),
   idempotent: v.optional(flag),
+  retry: v.optional(orFalse(operationRetrySchema)),
   detached: v.optional(flag),
   label: v.optional(text),
   timeout: v.optional(duration),
@@ -42,8 +49,10 @@ export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A
   invariant?: InBandInvariant<R>
   /** `false`: batch work whose attempts must not judge the dependency. Default true. */
   counts?: boolean
-  /** `false`: running it twice does harm, so once begun it goes on, as if `detached`. Default true. */
+  /** `false`: running it twice does harm, so it is never retried, and once begun it goes on, as if `detached`. Default true. */
   idempotent?: boolean
+  /** In place of what the dependency's `retry` says; the budget is the dependency's. */
+  retry?: OperationRetryOptions | false
   /**
    * `true`: the work goes on when its caller leaves, or the request's client, and begins even then: what undoes a
    * half-done change is called just then. Default: it goes on, and doesn't begin, when it isn't `idempotent`.
@@ -65,6 +74,9 @@ export interface OperationSettings {
   invariant: InBandInvariant<never> | undefined
   counts: boolean
   detached: Detachment
+  /** Whether it may run twice. */
+  idempotent: boolean
+  retry: OperationRetry | undefined
   label: string | undefined
   timeout: number | undefined
   total: number | undefined
@@ -85,12 +97,17 @@ export function operationSettings(
   // One of them was written without the other in mind: nobody waits longer than for the call itself.
   if (cache?.softTimeout !== undefined && given.timeout !== undefined)
     cache.softTimeout = Math.min(cache.softTimeout, given.timeout)
+  const retry = operationRetry(given.retry)
+  if (given.idempotent === false && retry !== undefined && retry.retries !== 0)
+    throw new OptionError('retry', 'contradicts idempotent: false')
   return {
     name: given.name,
     cache,
     fallback: given.fallback === undefined ? undefined : alternatives(given.fallback),
     invariant: given.invariant,
     counts: given.counts ?? true,
+    idempotent: given.idempotent ?? true,
+    retry,
     detached: detachment(given.detached, given.idempotent),
     label: given.label,
     timeout: given.timeout,

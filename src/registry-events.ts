@@ -22,8 +22,22 @@ export interface RegistryEvents {
   call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number }
   /** A value was dropped because its version is lower than the one held: perhaps its source was restored from an old dump. */
   olderValue: { dependency: string; operation: string }
+  /** `keepTrying` has failed, is held back, has connected or has ended. */
+  connection: { dependency: string; at: number } & TryingState
   /** A listener, hook or classifier threw. */
   error: { error: unknown; dependency?: string; event?: string }
+}
+
+/** How far `keepTrying` has come. */
+export interface TryingState {
+  /** `waiting` for its turn; `held` back because the dependency is unavailable. */
+  phase: 'waiting' | 'held' | 'trying' | 'connected' | 'ended'
+  /** Since it was last steady; with a state file, those of the processes before this one are among them. */
+  attempts: number
+  /** Time until the next attempt, ms. */
+  next?: number
+  /** The last failure's error code, or its name. */
+  code?: string
 }
 
 const known: { readonly [Name in keyof RegistryEvents]: true } = {
@@ -32,6 +46,7 @@ const known: { readonly [Name in keyof RegistryEvents]: true } = {
   flapping: true,
   disagreement: true,
   longCall: true,
+  connection: true,
   leak: true,
   call: true,
   olderValue: true,
@@ -65,6 +80,11 @@ export function who(call: Call): Who {
 export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
   const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began }
   if (!failed) return { ...story, source: call.source }
+  return { ...story, code: codeOf(error) }
+}
+
+/** @internal What may be said of an error. */
+export function codeOf(error: unknown): string {
   const { code, name } = Object(error) as { code?: unknown; name?: unknown }
-  return { ...story, code: typeof code === 'string' ? code : typeof name === 'string' ? name : typeof error }
+  return typeof code === 'string' ? code : typeof name === 'string' ? name : typeof error
 }

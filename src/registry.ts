@@ -326,6 +326,9 @@ export class Registry {
       olderValue: (operation) => {
         events.emit('olderValue', { dependency: name, operation })
       },
+      connection: (state) => {
+        if (events.has('connection')) events.emit('connection', { dependency: name, ...state, at: clock.wall() })
+      },
       watch: this.#watch,
       report: (error) => {
         events.emit('error', { error, dependency: name })

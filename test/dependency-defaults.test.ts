@@ -103,6 +103,20 @@ describe("the registry's defaults", () => {
       { bulkhead: { atMost: 3 } },
       { bulkhead: { share: { guaranteed: 3, atMost: 3 } } },
     ],
+    [
+      'a back-off’s limit to its base',
+      { retry: { retries: 2, backoff: { atMost: 400 } } },
+      { retry: { backoff: { base: 900 } } },
+      { retry: { retries: 2, backoff: { base: 900, atMost: 900 } } },
+    ],
+    [
+      'a budget, number by number',
+      { retry: { budget: { ratio: 0.5 } } },
+      { retry: { budget: { perSecond: 1 } } },
+      { retry: { budget: { ratio: 0.5, perSecond: 1 } } },
+    ],
+    ['retries to none', { retry: { retries: 2 } }, { retry: false }, { retry: { retries: 0 } }],
+    ['a rate to none', { rate: { perSecond: 2 } }, { rate: false }, { rate: undefined }],
   ]
   test.each(yielding)('give way to what a dependency says: %s', (_, defaults, given, settings) => {
     expect(dependencySettings(given, defaults)).toMatchObject(settings)
@@ -128,6 +142,8 @@ describe("the registry's defaults", () => {
     ['defaults.circuit.openForAtMost', { circuit: { openFor: 200, openForAtMost: 100 } }],
     ['defaults.circuit.minimumCalls', { circuit: { window: { calls: 1 }, minimumCalls: 2 } }],
     ['defaults.bulkhead.slots', { bulkhead: { pool, slots: 1 } }],
+    ['defaults.rate.perSecond', { rate: { burst: 1 } }],
+    ['defaults.retry.backoff.base', { retry: { backoff: { base: 2, atMost: 1 } } }],
     ['defaults.bulkhead.guaranteed', { bulkhead: { guaranteed: 1 } }],
     ['defaults.circuit.warnRate', { circuit: { warnRate: 0.4, failureRate: 0.3 } }],
     ['defaults.longCall', { longCall: 0 }],

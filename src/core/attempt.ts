@@ -27,6 +27,8 @@ export class Attempt implements CallContext, Timed<Attempt>, Listed<Attempt> {
   trial = false
   /** Circuit: it has given its one sample, or never will. */
   sampled = false
+  /** Rate: as of when it took its token; -1 = it holds none. */
+  token = -1
   /** Bulkhead: where its slot is from, while it holds one. */
   slots: Slots | undefined = undefined
   /** Bulkhead: its place in line, once it had to wait. */

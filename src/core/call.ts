@@ -48,6 +48,8 @@ export interface CallOutcome<R> {
   stale: boolean
   /** Ms since the start of the call that produced the value. */
   age: number
+  /** Which of the fallbacks it is from, the first being 0. */
+  alternative?: number
   /** Why it isn't live, if something failed. */
   error?: unknown
 }
@@ -146,6 +148,8 @@ export class Call implements Listed<Call> {
   source: Source = 'live'
   stale = false
   age = 0
+  /** Which fallback served it. */
+  alternative: number | undefined = undefined
   /** What kept it from being live. */
   error: unknown = undefined
   value: unknown = undefined
@@ -253,8 +257,15 @@ export class Call implements Listed<Call> {
   }
 
   outcome(): CallOutcome<unknown> {
-    const { value, source, stale, age, error } = this
-    return error === undefined ? { value, source, stale, age } : { value, source, stale, age, error }
+    const { value, source, stale, age, alternative, error } = this
+    return {
+      value,
+      source,
+      stale,
+      age,
+      ...(alternative === undefined ? {} : { alternative }),
+      ...(error === undefined ? {} : { error }),
+    }
   }
 
   deadlineError(): DeadlineError {

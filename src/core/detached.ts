@@ -38,6 +38,7 @@ export function beginDetached(caller: Call): Promise<unknown> {
   bound(pipeline.clock, result, patience, late).then(
     (value) => {
       caller.error = work.error
+      caller.alternative = work.alternative
       caller.serve(value, work.source, work.age, work.stale)
       caller.succeed(value)
     },

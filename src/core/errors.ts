@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'ERR_UNAVAILABLE'
   | 'ERR_BULKHEAD_FULL'
   | 'ERR_QUEUE_TIMEOUT'
+  | 'ERR_RATE_LIMIT'
   | 'ERR_CALL_TIMEOUT'
   | 'ERR_DEADLINE'
   | 'ERR_BUDGET'
@@ -84,6 +85,10 @@ define(BulkheadFullError, 'BulkheadFullError', 'ERR_BULKHEAD_FULL')
 /** `maxWait` passed while waiting for a slot (`ERR_QUEUE_TIMEOUT`). */
 export class QueueTimeoutError extends CofferdamError {}
 define(QueueTimeoutError, 'QueueTimeoutError', 'ERR_QUEUE_TIMEOUT')
+
+/** More calls a second than the dependency is allowed (`ERR_RATE_LIMIT`); `retryAfter` says when there is room again. */
+export class RateLimitError extends CofferdamError {}
+define(RateLimitError, 'RateLimitError', 'ERR_RATE_LIMIT')
 
 /** An attempt took longer than its `timeout` (`ERR_CALL_TIMEOUT`); its name is `TimeoutError`, as on the web. */
 export class CallTimeoutError extends CofferdamError {}

@@ -26,6 +26,9 @@ export interface Guard {
   abandon(attempt: Attempt, why: Departure): void
 }
 
+/** `true` once `call.serve(…)` has been given something; `again`: another attempt is to be made. */
+export type Recovery = boolean | 'again'
+
 /** A policy that stands outside the guards and may answer instead of an attempt. */
 export interface Recoverer {
   readonly kind: string
@@ -38,8 +41,8 @@ export interface Recoverer {
   readonly peek?: ((args: readonly unknown[], now: number) => Promise<unknown> | undefined) | undefined
   /** Before any attempt: a promise is the answer. */
   answer?(call: Call): Promise<unknown> | undefined
-  /** After a failed attempt: `true` once `call.serve(…)` has been given something. A rejection means no. */
-  recover?(call: Call, error: unknown): boolean | Promise<boolean>
+  /** After a failed attempt. A rejection means no. */
+  recover?(call: Call, error: unknown): Recovery | Promise<Recovery>
   /** Sees how each attempt ended, also a late one; an error handed back goes to the caller in place of the value. */
   settle?(attempt: Attempt, outcome: Outcome): Error | undefined
 }

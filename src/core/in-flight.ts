@@ -7,6 +7,8 @@ export interface Listed<T extends Listed<T>> {
 /** Work that has begun and not yet ended, oldest first. A linked list: entering and leaving cost the same at any size. */
 export class InFlight<T extends Listed<T>> implements Iterable<T> {
   size = 0
+  /** How many there have been in all. */
+  begun = 0
   /** Work that runs and is listed no more. */
   forgotten = 0
   /** Told once, of the next item that is added. */
@@ -23,6 +25,7 @@ export class InFlight<T extends Listed<T>> implements Iterable<T> {
     else this.#newest.newer = item
     this.#newest = item
     this.size++
+    this.begun++
     if (this.wake === undefined) return
     const { wake } = this
     this.wake = undefined

@@ -32,6 +32,15 @@ export const age = numeric('a finite number of milliseconds, 0 or more', (ms) =>
 /** A share, more than 0 and at most 1. */
 export const ratio = numeric('a ratio, more than 0 and at most 1', (share) => share > 0 && share <= 1)
 
+/** A share, from 0 to 1. */
+export const ratioOrZero = numeric('a ratio, from 0 to 1', (share) => share >= 0 && share <= 1)
+
+/** So much a second, more than 0; less than 1 is once in a while. */
+export const frequency = numeric('a finite number, more than 0', (n) => n > 0 && Number.isFinite(n))
+
+/** The same, or 0. */
+export const frequencyOrZero = numeric('a finite number, 0 or more', (n) => n >= 0 && Number.isFinite(n))
+
 /** A whole number, 1 or more. */
 export const count = numeric('a whole number, 1 or more', (n) => Number.isSafeInteger(n) && n >= 1)
 
@@ -69,6 +78,12 @@ export const group = <const Entries extends v.ObjectEntries>(entries: Entries) =
           ? 'is required'
           : must('an object')(issue),
     ),
+  )
+
+/** What `false` switches off. */
+export const orFalse = <const Schema extends v.GenericSchema>(schema: Schema) =>
+  v.lazy((given): v.GenericSchema<unknown, false | v.InferOutput<Schema>> =>
+    given === false ? v.literal(false) : schema,
   )
 
 /** Names that valibot would drop without a word. */

@@ -2,7 +2,7 @@ import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call, Pipeline } from './call.js'
 import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
-import type { Departure, Outcome } from './guard.js'
+import type { Departure, Outcome, Recovery } from './guard.js'
 import { isThenable } from './thenable.js'
 
 /**
@@ -160,8 +160,10 @@ function succeeded(attempt: Attempt, value: unknown): void {
   const refusal = keep(attempt, outcome)
   if (!awaited || call.done) return
   if (refusal !== undefined) call.fail(refusal)
-  else if (outcome === 'success') call.succeed(value)
-  else {
+  else if (outcome === 'success') {
+    if (call.failedValue) call.failedValue = false
+    call.succeed(value)
+  } else {
     const { dependency, name } = call.pipeline
     call.value = value
     call.failedValue = true
@@ -290,21 +292,21 @@ export function recover(call: Call, error: unknown, from = call.pipeline.recover
   call.error = error
   const innermost = call.pipeline.life.bypassed && call.pipeline.live ? -1 : from
   for (let i = innermost; i >= call.outermost; i--) {
-    let recovered: boolean | Promise<boolean> | undefined
+    let recovered: Recovery | Promise<Recovery> | undefined
     try {
       recovered = call.pipeline.recoverers[i]!.recover?.(call, error)
     } catch (thrown) {
       call.pipeline.report(thrown)
     }
     if (recovered === undefined || recovered === false) continue
-    if (recovered === true) {
-      call.succeed(call.value)
+    if (recovered === true || recovered === 'again') {
+      recoveredBy(call, recovered)
       return
     }
     recovered.then(
-      (yes) => {
-        if (yes) call.succeed(call.value)
-        else recover(call, error, i - 1)
+      (later) => {
+        if (later === false) recover(call, error, i - 1)
+        else recoveredBy(call, later)
       },
       () => {
         recover(call, error, i - 1)
@@ -314,4 +316,13 @@ export function recover(call: Call, error: unknown, from = call.pipeline.recover
   }
   if (call.failedValue) call.succeed(call.value)
   else call.fail(error)
+}
+
+function recoveredBy(call: Call, how: true | 'again'): void {
+  if (how === true) call.succeed(call.value)
+  else if (!call.done) {
+    // What has failed before is no part of an answer that comes live after all.
+    call.error = undefined
+    tryOnce(call)
+  }
 }

@@ -23,6 +23,8 @@ export interface Counts {
   full: number
   /** Refused after `maxWait` in line. */
   queueTimeouts: number
+  /** Refused because the dependency is allowed no more calls a second. */
+  limited: number
   /** Slots taken back from work that did not end. */
   leaks: number
   /** Answered by a fresh cached value. */
@@ -33,6 +35,10 @@ export interface Counts {
   fallbacks: number
   /** Callers that joined another caller's call. */
   joins: number
+  /** Attempts made again after one that failed. */
+  retries: number
+  /** Failed attempts that would have been made again, had the budget for retries not been exhausted. */
+  budgetExhausted: number
 }
 
 /** Told of each count when somebody follows them (the opossum breaker of a dependency, once it has been read). */
@@ -52,11 +58,14 @@ export class Tally {
     rejects: 0,
     full: 0,
     queueTimeouts: 0,
+    limited: 0,
     leaks: 0,
     fresh: 0,
     stale: 0,
     fallbacks: 0,
     joins: 0,
+    retries: 0,
+    budgetExhausted: 0,
   }
   follow: Follow | undefined = undefined
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { bound } from '../core/bound.js'
-import type { Call, CallOptions } from '../core/call.js'
+import type { Call, CallOptions, CallOutcome } from '../core/call.js'
 import { DeadlineError, OptionError } from '../core/errors.js'
 import type { Recoverer } from '../core/guard.js'
 import type { PolicyHost, RecovererPolicy } from '../core/policy.js'
@@ -61,6 +61,7 @@ export type AnyAlternative =
 /**
  * What is served instead: the alternatives in order, until one gives something. Every asynchronous one is bounded.
  * After the deadline only values are served. Never runs after the caller's abort, nor for an error that isn't a failure.
+ * What another operation gives keeps its age: it may be a stale value itself.
  */
 export class Fallback implements Recoverer {
   readonly kind = 'fallback'
@@ -77,17 +78,20 @@ export class Fallback implements Recoverer {
   }
 
   #from(index: number, call: Call, error: unknown): boolean | Promise<boolean> {
-    for (let i = index; i < this.#alternatives.length; i++) {
+    for (let i = index; i < this.#alternatives.length && !call.done; i++) {
       const alternative = this.#alternatives[i]!
-      if (typeof alternative !== 'function') return this.#serve(call, alternative.value)
+      if (typeof alternative !== 'function') return this.#serve(call, i, alternative)
       const { patience, life } = call.pipeline
       const ms = Math.min(patience ?? life.patience, call.remaining(this.#host.clock.now()))
       if (ms <= 0) continue
       const context = new Context(error, ms)
       try {
         const result = run(alternative, context, call.args)
-        if (!isThenable(result)) return this.#serve(call, result)
-        return this.#wait(result, context, call).catch(() => !call.done && this.#from(i + 1, call, error))
+        if (!isThenable(result)) return this.#serve(call, i, { value: result })
+        return this.#wait(result, context, call).then(
+          (value) => this.#serve(call, i, isWrapped(alternative) ? (value as CallOutcome<unknown>) : { value }),
+          () => this.#from(i + 1, call, error),
+        )
       } catch {
         // An error in one goes to the next; if all fail, the original error is thrown.
       }
@@ -95,7 +99,7 @@ export class Fallback implements Recoverer {
     return false
   }
 
-  #wait(result: PromiseLike<unknown>, context: Context, call: Call): Promise<boolean> {
+  #wait(result: PromiseLike<unknown>, context: Context, call: Call): Promise<unknown> {
     const { clock, dependency } = this.#host
     call.onLeave = (reason) => {
       context.abort(reason)
@@ -106,13 +110,14 @@ export class Fallback implements Recoverer {
       throw error
     }
     const given = call.timedByRequest ? Promise.race([result, overdue(call, context)]) : Promise.resolve(result)
-    return bound(clock, given, context.remaining, late).then((value) => this.#serve(call, value))
+    return bound(clock, given, context.remaining, late)
   }
 
-  #serve(call: Call, value: unknown): boolean {
+  #serve(call: Call, index: number, { value, age = 0, stale = false }: Given): boolean {
     if (call.done) return false
     this.#host.tally.add('fallbacks', call.attempt)
-    return call.serve(value, 'fallback', 0, false)
+    call.alternative = index
+    return call.serve(value, 'fallback', age, stale)
   }
 }
 
@@ -128,9 +133,13 @@ function overdue(call: Call, context: Context): Promise<never> {
 
 type Runnable = Exclude<AnyAlternative, { readonly value: unknown }>
 
+/** What an alternative has given, with its story if it has one. */
+type Given = Pick<CallOutcome<unknown>, 'value'> & Partial<CallOutcome<unknown>>
+
 /** A wrapped operation gets the original arguments, any other function the context before them. */
 function run(alternative: Runnable, context: Context, args: readonly unknown[]): unknown {
-  if (isWrapped(alternative)) return alternative.with({ signal: context.signal, total: context.remaining })(...args)
+  if (isWrapped(alternative))
+    return alternative.with({ signal: context.signal, total: context.remaining }).outcome(...args)
   return alternative(context, ...(args as never[]))
 }
 

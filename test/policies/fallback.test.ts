@@ -16,7 +16,14 @@ describe('what may be served instead', () => {
     const { load, last } = loads({ fallback: { value: 'instead' } })
     const outcome = load.outcome('a')
     last().fail(down)
-    expect(await outcome).toEqual({ value: 'instead', source: 'fallback', stale: false, age: 0, error: down })
+    expect(await outcome).toEqual({
+      value: 'instead',
+      source: 'fallback',
+      stale: false,
+      age: 0,
+      alternative: 0,
+      error: down,
+    })
   })
 
   test.each([[undefined], [null], [false]])('%s is a value like any other', async (value) => {
@@ -85,6 +92,33 @@ describe('what may be served instead', () => {
     await expect(load('a', 'anna')).rejects.toBe(down)
   })
 
+  test('what a wrapped operation serves stale keeps its age', async () => {
+    const clock = new ManualClock()
+    const registry = createRegistry({ clock })
+    let broken = false
+    const fromBackup = registry
+      .dependency('backup')
+      .wrap((_, id: string) => (broken ? Promise.reject(down) : Promise.resolve(id)), {
+        name: 'backup',
+        key: (id) => id,
+        scope: 'public',
+      })
+    await fromBackup('a')
+    broken = true
+    await clock.advance(5_000)
+    const load = registry.dependency('main').wrap((_, _id: string): Promise<string> => Promise.reject(down), {
+      fallback: [() => Promise.reject(down), fromBackup],
+    })
+    expect(await load.outcome('a')).toEqual({
+      value: 'a',
+      source: 'fallback',
+      stale: true,
+      age: 5_000,
+      alternative: 1,
+      error: down,
+    })
+  })
+
   test('a wrapped operation is aborted with its caller', async () => {
     const registry = createRegistry({ clock: new ManualClock() })
     let inner: AbortSignal | undefined
@@ -108,6 +142,13 @@ describe('several', () => {
     const { failing } = loads({ fallback: [() => 'first', () => ++asked, { value: 'last' }] })
     expect(await failing('a')).toBe('first')
     expect(asked).toBe(0)
+  })
+
+  test('the outcome says which of them it was', async () => {
+    const { load, last } = loads({ fallback: [() => Promise.reject(down), () => 'second', { value: 'last' }] })
+    const outcome = load.outcome('a')
+    last().fail(down)
+    expect(await outcome).toMatchObject({ value: 'second', alternative: 1 })
   })
 
   test.each<[string, () => unknown]>([
@@ -234,6 +275,24 @@ describe('when none runs', () => {
     await settle()
     expect(result.error).toBe('gone')
     expect(asked).toBe(0)
+  })
+
+  test('a caller that leaves in the course of one that throws at once is asked for no other', async () => {
+    let asked = 0
+    const controller = new AbortController()
+    const { load, last } = loads({
+      fallback: [
+        () => {
+          controller.abort('gone')
+          throw new Error('too')
+        },
+        () => ++asked,
+      ],
+    })
+    const result = watch(load.with({ signal: controller.signal })('a'))
+    last().fail(down)
+    await settle()
+    expect([result.error, asked]).toEqual(['gone', 0])
   })
 
   test('a caller that leaves while one is running gets its own reason, and no other is asked', async () => {

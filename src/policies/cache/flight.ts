@@ -56,8 +56,8 @@ export class Flight {
 
   /** It was not let through, so it says nothing of the load. */
   get refused(): boolean {
-    const { attempt } = this.call
-    return attempt?.phase === 'done' && !attempt.ran
+    const { attempt, attempts } = this.call
+    return attempts === 1 && attempt?.phase === 'done' && !attempt.ran
   }
 
   /** Its operation has brought nothing good, and it was not cut short. */
@@ -80,6 +80,11 @@ export class Flight {
     // Who has waited for the second level has less time left than it began with.
     this.#take(passenger, caller.asked ? caller.pipeline.clock.now() : caller.began)
     return promise
+  }
+
+  /** What stands further in belongs to the flight, and has been asked once for all. */
+  #recover(caller: Call, error: unknown): void {
+    recover(caller, error, this.call.outermost - 1)
   }
 
   #take(passenger: Passenger, now: number): void {
@@ -145,7 +150,7 @@ export class Flight {
     }
     caller.value = value
     caller.failedValue = true
-    recover(caller, call.error)
+    this.#recover(caller, call.error)
   }
 
   #crashed(passenger: Passenger, error: unknown): void {
@@ -163,7 +168,7 @@ export class Flight {
     passenger.deadlines?.remove(passenger)
     // A caller whose own time was over left: that says nothing of the load, and nothing may start for it any more.
     if (call.nonFailure && !passenger.left) caller.fail(error)
-    else recover(caller, error)
+    else this.#recover(caller, error)
   }
 
   /** A refusal is each caller's own, so a joiner tries by itself: where it may be served before, in a flight of its own. */
