@@ -38,10 +38,12 @@ export function beginDetached(caller: Call): Promise<unknown> {
   bound(pipeline.clock, result, patience, late).then(
     (value) => {
       caller.error = work.error
+      caller.injected = work.injected
       caller.serve(value, work.source, work.age, work.stale)
       caller.succeed(value)
     },
     (error: unknown) => {
+      caller.injected = work.injected
       caller.fail(error)
     },
   )

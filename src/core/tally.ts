@@ -33,6 +33,8 @@ export interface Counts {
   fallbacks: number
   /** Callers that joined another caller's call. */
   joins: number
+  /** Attempts that an injected fault was done to. */
+  injected: number
 }
 
 /** Told of each count when somebody follows them (the opossum breaker of a dependency, once it has been read). */
@@ -57,6 +59,7 @@ export class Tally {
     stale: 0,
     fallbacks: 0,
     joins: 0,
+    injected: 0,
   }
   follow: Follow | undefined = undefined
 

@@ -113,6 +113,7 @@ export class Flights {
   #landed(caller: Call, { call, callers }: Flight, key: string, value: unknown): void {
     callers.delete(caller)
     caller.attempts += call.attempts
+    caller.injected ||= call.injected
     if (!call.failedValue) {
       caller.succeed(value)
       return
@@ -127,6 +128,7 @@ export class Flights {
     const left = !callers.delete(caller)
     if (caller.done) return
     caller.attempts += call.attempts
+    caller.injected ||= call.injected
     if (left) {
       // Its own time was over: that says nothing of the load, and nothing may start for it any more.
       recover(caller, error)
