@@ -70,6 +70,15 @@ export { createPool, type Pool } from './pool.js'
 export { createRegistry, type Readiness, type Registry, type RegistryOptions } from './registry.js'
 export type { RegistryEvents } from './registry-events.js'
 export {
+  rehearse,
+  type AskRoute,
+  type Rehearsal,
+  type RehearsalReport,
+  type RehearsalRow,
+  type RehearsedFault,
+  type RehearseOptions,
+} from './rehearse.js'
+export {
   createBudgets,
   type BudgetEvents,
   type BudgetOptions,

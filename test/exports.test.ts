@@ -36,6 +36,7 @@ const reviewed = {
     'loadConfig',
     'monotonic',
     'notify',
+    'rehearse',
     'staleCache',
     'timeout',
   ],
