@@ -334,6 +334,12 @@ describe('that it was no real fault', () => {
     await Promise.all([load('c'), load('c')])
     expect(calls).toEqual([true, true, true, true, true])
     fault.stop()
+    dependency.inject({ hang: true, for: SECONDS })
+    const leaving = new AbortController()
+    const left = load.with({ signal: leaving.signal })('d')
+    leaving.abort(new Error('left'))
+    await expect(left).rejects.toThrow('left')
+    expect(calls.slice(5)).toEqual([true])
   })
 
   it('is told of work that outlives its caller', async () => {

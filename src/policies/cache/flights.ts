@@ -144,6 +144,7 @@ export class Flights {
   }
 
   #leave(caller: Call, flight: Flight, key: string, why: Departure, reason: unknown): void {
+    caller.injected ||= flight.call.injected
     if (!flight.callers.delete(caller) || flight.callers.size > 0 || flight.call.done) return
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
     // Said here, because `leave` takes every departure for an abort, and one that was cut short may be a slow sample.
