@@ -54,7 +54,8 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(core/agenda|core/background|core/bound|core/line|health/mirror|dependency|policies/cache/store)\\.ts$',
+        pathNot:
+          '^src/(core/agenda|core/background|core/bound|core/line|health/mirror|dependency|policies/cache/store)\\.ts$',
       },
       to: { path: 'node_modules/(@types/opossum|opossum|p-limit|p-timeout|lru-cache|tinyqueue)' },
     },

@@ -2,7 +2,7 @@ import type CircuitBreaker from 'opossum'
 import { closeSchema, type CloseOptions } from './close-options.js'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
-import type { CallOptions, CallWatch, Life, Pipeline } from './core/call.js'
+import type { CallContext, CallOptions, CallWatch, Life, Pipeline, Struck } from './core/call.js'
 import type { Background } from './core/background.js'
 import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
 import { assemble } from './core/compose.js'
@@ -36,6 +36,7 @@ import { SecondStore } from './policies/cache/second-store.js'
 import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
 import { Fallback } from './policies/fallback.js'
+import { Faults, type End, type Fault, type Injected, type InjectOptions } from './policies/inject.js'
 import { Rate } from './policies/rate.js'
 import { Retry } from './policies/retry.js'
 import { Retries } from './policies/retry/retries.js'
@@ -60,6 +61,7 @@ export interface DependencyHost {
   leaked(attempt: Attempt): void
   olderValue(operation: string): void
   connection(state: TryingState): void
+  inject(options: InjectOptions): Injected
   readonly watch: CallWatch
   report(error: unknown): void
 }
@@ -105,6 +107,7 @@ export class Dependency implements Gated {
   /** What one-off calls of the same name share: their cache. */
   readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
   readonly #life: Life
+  readonly #faults: Faults
   #settings: DependencySettings
   #mirror: OpossumMirror | undefined
   #enabling: Timer | undefined
@@ -117,7 +120,10 @@ export class Dependency implements Gated {
     this.#settings = settings
     this.#host = host
     this.#clock = clock
-    this.#life = { closed: undefined, bypassed: false, ...lifeOf(settings) }
+    this.#life = { closed: undefined, bypassed: false, injection: undefined, ...lifeOf(settings) }
+    this.#faults = new Faults(clock, this.#tally, (faults) => {
+      this.#injecting(faults)
+    })
     this.#warnings = new Warnings((warning, raised) => {
       host.warned(warning, raised)
     })
@@ -166,7 +172,7 @@ export class Dependency implements Gated {
       },
     }
     this.#monitors.begin()
-    this.#monitors.probe(settings.probe)
+    this.#monitors.probe(this.#probeOf(settings))
   }
 
   /** Readiness is red while it is unavailable. */
@@ -271,6 +277,17 @@ export class Dependency implements Gated {
   }
 
   /**
+   * Rehearses a fault, as `registry.inject` does.
+   *
+   * @throws OptionError (`ERR_OPTION`), also where NODE_ENV is production unless `allowProduction`; ClosedError
+   * @example
+   * using fault = feed.inject({ error: new HttpError(503), delay: 200, rate: 0.5, for: 60_000 })
+   */
+  inject(options: InjectOptions): Injected {
+    return this.#host.inject(options)
+  }
+
+  /**
    * Refuses new calls, lets calls in flight end, aborts those that are left after `timeout`, and lets go of
    * timers and of its share of a pool. Idempotent.
    *
@@ -328,6 +345,7 @@ export class Dependency implements Gated {
   /** @internal @param expired runs when its time is over */
   disable(reason: string, by: string | undefined, ms: number, expired: () => void): void {
     this.#cancelEnabling()
+    this.#faults.end('disabled', by)
     if (ms !== Infinity)
       this.#enabling = backgroundTimer(
         this.#clock,
@@ -346,6 +364,26 @@ export class Dependency implements Gated {
     this.#cancelEnabling()
     this.#verdict.setDisabled(undefined, by)
     this.#warnings.clear('disabled')
+  }
+
+  /** @internal @param ended told once, when it is stopped, its time is over, or the dependency is disabled or closed */
+  startInjecting(fault: Fault, ended: End): End {
+    return this.#faults.add(fault, ended)
+  }
+
+  /** @internal */
+  stopInjecting(by?: string): void {
+    this.#faults.end('stopped', by)
+  }
+
+  /** @internal Whether faults are being injected. */
+  get injected(): boolean {
+    return this.#faults.active
+  }
+
+  /** @internal */
+  get disabled(): boolean {
+    return this.#warnings.has('disabled')
   }
 
   /** @internal @param reason `undefined` = all that it depends on is available */
@@ -424,7 +462,7 @@ export class Dependency implements Gated {
     this.#rate.configure(settings.rate)
     this.#retries.configure(settings.retry, this.#inFlight.begun)
     this.#longCalls.limit = settings.longCall
-    this.#monitors.probe(settings.probe)
+    this.#monitors.probe(this.#probeOf(settings))
     this.#verdict.configure(settings.circuit, settings.enforce)
   }
 
@@ -514,6 +552,21 @@ export class Dependency implements Gated {
     this.#retries.dismiss()
   }
 
+  #injecting(faults: Faults): void {
+    this.#life.injection = faults.active ? faults : undefined
+    if (faults.active) this.#warnings.raise('injected', `faults are injected: ${faults.text}`, this.#clock.wall())
+    else this.#warnings.clear('injected')
+  }
+
+  #probeOf({ probe }: DependencySettings): DependencySettings['probe'] {
+    if (probe === undefined) return undefined
+    const faults = this.#faults
+    return {
+      ...probe,
+      run: (context) => (faults.active ? faults.probe(context.signal, () => probe.run(context)) : probe.run(context)),
+    }
+  }
+
   #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
     const classes = new Map<string, Slots>()
     if (this.#settings.bulkhead.classes.size === 0) return { others: this.#slots, classes }
@@ -565,7 +618,10 @@ export class Dependency implements Gated {
     const check = this.#monitors.inBand<R>(invariant as InBandInvariant<R>)
     return async (context, ...args) => {
       let run: Promise<R> | undefined
-      const once = (): Promise<R> => (run ??= (async () => await operation(context, ...args))())
+      const work = (): R => operation(context, ...args)
+      const { injection } = this.#life
+      const begin = injection === undefined ? work : (): R => injection.run(context as CallContext & Struck, work) as R
+      const once = (): Promise<R> => (run ??= (async () => await begin())())
       try {
         return await check(once, context)
       } catch (error) {
@@ -577,9 +633,11 @@ export class Dependency implements Gated {
     }
   }
 
-  #pipeline(operation: Operation<never, unknown>, { timeout, total, counts, detached, label }: OperationSettings) {
+  #pipeline(operation: Operation<never, unknown>, settings: OperationSettings) {
+    const { timeout, total, counts, detached, label, invariant } = settings
     return {
       operation: operation as Pipeline['operation'],
+      checked: invariant !== undefined,
       total,
       patience: timeout,
       inFlight: this.#inFlight,
@@ -680,6 +738,7 @@ export class Dependency implements Gated {
     this.#monitors.stop()
     this.#longCalls.stop()
     for (const stop of this.#stops) stop()
+    this.#faults.end('closed')
     this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)

@@ -76,6 +76,7 @@ export type { SecondCounts } from './policies/cache/second-host.js'
 export type { Version } from './policies/cache/store.js'
 export { circuit } from './policies/circuit.js'
 export { fallback, type Alternative, type FallbackContext } from './policies/fallback.js'
+export type { Injected, InjectOptions } from './policies/inject.js'
 export { rate, type RateOptions } from './policies/rate.js'
 export { retry } from './policies/retry.js'
 export type { OperationRetryOptions, RetryOptions } from './policies/retry/retry-options.js'
@@ -84,6 +85,15 @@ export { timeout } from './policies/timeout.js'
 export { createPool, type Pool } from './pool.js'
 export { createRegistry, type Readiness, type Registry, type RegistryOptions } from './registry.js'
 export type { RegistryEvents, TryingState } from './registry-events.js'
+export {
+  rehearse,
+  type AskRoute,
+  type Rehearsal,
+  type RehearsalReport,
+  type RehearsalRow,
+  type RehearsedFault,
+  type RehearseOptions,
+} from './rehearse.js'
 export {
   createBudgets,
   type BudgetEvents,

@@ -7,6 +7,7 @@ import { causeOf } from './health/cause.js'
 import type { History, HistoryKind } from './health/history.js'
 import type { Acknowledged } from './health/monitors.js'
 import { endless, parseOverride, type Mode, type SetModeOptions } from './health/override.js'
+import { parseFault, type Injected, type InjectOptions } from './policies/inject.js'
 
 /** One dependency by its name, or all that have a tag. */
 export type Target = string | { tag: string }
@@ -87,6 +88,36 @@ export class OperatorControl {
     const { by } = parse(bySchema, options, 'enable')
     this.note(dependency, 'enable', 'enabled', by)
     dependency.enable(by)
+  }
+
+  inject(target: Target, options: InjectOptions): Injected {
+    const dependencies = this.find(target)
+    const fault = parseFault(options)
+    if (dependencies.some(({ disabled }) => disabled))
+      throw new OptionError('inject', 'nothing is injected into what is disabled')
+    const { text: what, reason, by } = fault
+    const ends = dependencies.map((dependency) => {
+      this.note(dependency, 'inject', reason === undefined ? what : `${what}: ${reason}`, by)
+      return dependency.startInjecting(fault, (why, by) => {
+        this.note(dependency, 'stopInjecting', `${why}: ${what}`, by)
+      })
+    })
+    const stop = (options: { by?: string } = {}): void => {
+      const { by } = parse(bySchema, options, 'stop')
+      for (const end of ends) end('stopped', by)
+    }
+    return {
+      stop,
+      [Symbol.dispose]: () => {
+        stop()
+      },
+    }
+  }
+
+  stopInjecting(target: Target, options: { by?: string }): void {
+    const dependencies = this.find(target)
+    const { by } = parse(bySchema, options, 'stopInjecting')
+    for (const dependency of dependencies) dependency.stopInjecting(by)
   }
 
   remark(name: string, remark: string, options: { by?: string }): void {

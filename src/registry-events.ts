@@ -6,8 +6,8 @@ import type { WarningKind } from './health/warnings.js'
 
 /** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
 export interface RegistryEvents {
-  /** A mode changed; with `enforced: false` it would have. */
-  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean }
+  /** A mode changed; with `enforced: false` it would have. `injected`: while faults were. */
+  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean; injected?: true }
   /** Something to be seen although it flips nothing began (`raised`) or ended. */
   warning: { dependency: string; warning: WarningKind; raised: boolean; text: string; at: number }
   /** It flips so often that its return is held back; from now on no flip need be told. Times in ms. */
@@ -18,8 +18,8 @@ export interface RegistryEvents {
   longCall: Who & { attempt: number; ranFor: number; callerGone: boolean }
   /** A slot was taken back from work that did not end. */
   leak: Who & { attempt: number }
-  /** A call has ended. `code` is a failed one's error code, or its name. Durations in ms. */
-  call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number }
+  /** A call has ended. `code` is a failed one's error code, or its name. Durations in ms. `injected`: by a rehearsal. */
+  call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number; injected?: true }
   /** A value was dropped because its version is lower than the one held: perhaps its source was restored from an old dump. */
   olderValue: { dependency: string; operation: string }
   /** `keepTrying` has failed, is held back, has connected or has ended. */
@@ -78,7 +78,8 @@ export function who(call: Call): Who {
 
 /** @internal How a call ended. */
 export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
-  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began }
+  const injected = call.injected ? ({ injected: true } as const) : {}
+  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began, ...injected }
   if (!failed) return { ...story, source: call.source }
   return { ...story, code: codeOf(error) }
 }

@@ -21,6 +21,7 @@ import type { Mode, SetModeOptions } from './health/override.js'
 import { RESERVED, snapshotOf, type Snapshot } from './health/snapshot.js'
 import { OperatorControl, type AcknowledgeOptions, type DisableOptions, type Target } from './operator-control.js'
 import { EVENTS, storyOf, who, type RegistryEvents } from './registry-events.js'
+import type { Injected, InjectOptions } from './policies/inject.js'
 
 export interface RegistryOptions {
   /** Time and chance. Default: the system's; tests give a manual one. */
@@ -162,6 +163,26 @@ export class Registry {
     this.#control.enable(name, options)
   }
 
+  /**
+   * Rehearses a fault: delay, error, hang or wrong result in place of what the operations do, until it is stopped or its
+   * time is over. All guards and recoverers do what they would do if it were real; `call` and `flip` events, counts and
+   * history tell that it isn't, and a warning stands meanwhile. Of several the newest that fits is met.
+   *
+   * @param target a dependency's name, or `{ tag }` for all that have it
+   * @throws OptionError (`ERR_OPTION`), also where NODE_ENV is production unless `allowProduction`, and for one that is
+   * disabled; ClosedError
+   * @example
+   * using fault = registry.inject('zdz-feed', { hang: true, rate: 0.2, for: 60_000 })
+   */
+  inject(target: Target, options: InjectOptions): Injected {
+    return this.#control.inject(target, options)
+  }
+
+  /** Ends all that {@link inject} has begun. @throws OptionError (`ERR_OPTION`) for an unknown dependency; ClosedError */
+  stopInjecting(target: Target, options: { by?: string } = {}): void {
+    this.#control.stopInjecting(target, options)
+  }
+
   /** An operator's remark in the history. @throws OptionError (`ERR_OPTION`); ClosedError */
   note(name: string, text: string, options: { by?: string } = {}): void {
     this.#control.remark(name, text, options)
@@ -284,7 +305,8 @@ export class Registry {
         if (dependency !== undefined) this.#unsettled.add(dependency)
       },
       flipped: (mode, cause, enforced) => {
-        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause })
+        const injected = this.#dependencies.get(name)?.injected === true ? ({ injected: true } as const) : {}
+        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...injected })
         if (events.has('flip'))
           events.emit('flip', {
             dependency: name,
@@ -292,6 +314,7 @@ export class Registry {
             cause: Object.freeze({ ...cause }),
             at: clock.wall(),
             enforced,
+            ...injected,
           })
         if (enforced) this.#tellChildren(name)
       },
@@ -329,6 +352,7 @@ export class Registry {
       connection: (state) => {
         if (events.has('connection')) events.emit('connection', { dependency: name, ...state, at: clock.wall() })
       },
+      inject: (options) => this.#control.inject(name, options),
       watch: this.#watch,
       report: (error) => {
         events.emit('error', { error, dependency: name })

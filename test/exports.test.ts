@@ -41,6 +41,7 @@ const reviewed = {
     'monotonic',
     'notify',
     'rate',
+    'rehearse',
     'retry',
     'staleCache',
     'timeout',

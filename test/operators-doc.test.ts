@@ -14,7 +14,7 @@ const page = readFileSync(new URL('../docs/operators.md', import.meta.url), 'utf
 const [setMode, drain] = [...page.matchAll(/```sh\n(.*?)```/gs)].map(([, commands]) => commands!)
 
 /** What an action may not do without. */
-const sample = { name: 'x', budget: 'x', mode: 'available', reason: 'x', text: 'x', token: 'x' }
+const sample = { name: 'x', budget: 'x', mode: 'available', reason: 'x', text: 'x', token: 'x', for: 1 }
 
 async function shop() {
   const registry = createRegistry()

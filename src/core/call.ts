@@ -60,6 +60,17 @@ export interface CallWatch {
   ended: ((call: Call, error: unknown, failed: boolean) => void) | undefined
 }
 
+/** What an injected fault needs of the attempt that it is done to. */
+export interface Struck {
+  readonly signal: AbortSignal
+  readonly call: { readonly class: string | undefined; injected: boolean }
+}
+
+/** What stands between the guards and the operations of a dependency while faults are rehearsed. */
+export interface Injection {
+  run(attempt: Struck, work: () => unknown): unknown
+}
+
 /** Shared by all operations of a dependency, and changed at run time. */
 export interface Life {
   /** Why no call may start any more, once that is so. */
@@ -71,6 +82,8 @@ export interface Life {
   /** What bounds an asynchronous fallback when no deadline does, ms. */
   patience: number
   isFailure: ((result: { error?: unknown; value?: unknown }) => boolean) | undefined
+  /** There only while something is injected, so that calls pay one look for it. */
+  injection: Injection | undefined
 }
 
 /**
@@ -87,6 +100,8 @@ export interface Pipeline {
   readonly dependency: string
   readonly name: string
   readonly operation: (context: CallContext, ...args: never[]) => unknown
+  /** The operation asks for injected faults itself, beneath the invariant that its results are checked by. */
+  readonly checked: boolean
   readonly guards: readonly Guard[]
   /** Outermost first. */
   readonly recoverers: readonly Recoverer[]
@@ -157,6 +172,8 @@ export class Call implements Listed<Call> {
   failedValue = false
   /** The error isn't the dependency's failure, so nothing is served in its place. */
   nonFailure = false
+  /** A fault was injected into one of its attempts, or of those that it shared. */
+  injected = false
   /** The stale cache's: under which key, and in what order. */
   key: string | undefined = undefined
   sequence = 0

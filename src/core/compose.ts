@@ -89,6 +89,7 @@ export function compose(
     return assemble(
       {
         operation: operation as unknown as Operation<never[], unknown>,
+        checked: false,
         total: undefined,
         patience: undefined,
         inFlight: inFlight ?? new InFlight<Attempt>(),
@@ -101,6 +102,7 @@ export function compose(
           total: given.total ?? Infinity,
           patience: PATIENCE,
           isFailure: given.isFailure,
+          injection: undefined,
         },
         watch: { ended: undefined },
       },
@@ -111,7 +113,10 @@ export function compose(
   }
 }
 
-type Own = Pick<Pipeline, 'total' | 'patience' | 'inFlight' | 'counts' | 'detached' | 'label' | 'life' | 'watch'> & {
+type Own = Pick<
+  Pipeline,
+  'checked' | 'total' | 'patience' | 'inFlight' | 'counts' | 'detached' | 'label' | 'life' | 'watch'
+> & {
   operation: Operation<never[], unknown>
 }
 

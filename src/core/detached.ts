@@ -39,10 +39,12 @@ export function beginDetached(caller: Call): Promise<unknown> {
     (value) => {
       caller.error = work.error
       caller.alternative = work.alternative
+      caller.injected = work.injected
       caller.serve(value, work.source, work.age, work.stale)
       caller.succeed(value)
     },
     (error: unknown) => {
+      caller.injected = work.injected
       caller.fail(error)
     },
   )

@@ -1,6 +1,6 @@
 import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
-import type { Call, Pipeline } from './call.js'
+import type { Call, Injection, Pipeline } from './call.js'
 import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome, Recovery } from './guard.js'
 import { isThenable } from './thenable.js'
@@ -132,7 +132,10 @@ function run(attempt: Attempt): void {
   let result: unknown
   let later: Promise<unknown> | undefined
   try {
-    result = pipeline.operation(attempt, ...(call.args as never[]))
+    result =
+      pipeline.life.injection === undefined || pipeline.checked
+        ? pipeline.operation(attempt, ...(call.args as never[]))
+        : injected(attempt, pipeline.life.injection)
     if (result instanceof Promise) later = result
     else if (isThenable(result)) later = Promise.resolve(result)
   } catch (error) {
@@ -149,6 +152,12 @@ function run(attempt: Attempt): void {
       },
     )
   } else succeeded(attempt, result)
+}
+
+/** Apart, because a closure in `run` that holds on to more than the attempt would cost every call. */
+function injected(attempt: Attempt, injection: Injection): unknown {
+  const { pipeline, args } = attempt.call
+  return injection.run(attempt, () => pipeline.operation(attempt, ...(args as never[])))
 }
 
 function succeeded(attempt: Attempt, value: unknown): void {

@@ -39,6 +39,8 @@ export interface Counts {
   retries: number
   /** Failed attempts that would have been made again, had the budget for retries not been exhausted. */
   budgetExhausted: number
+  /** Attempts that an injected fault was done to. */
+  injected: number
 }
 
 /** Told of each count when somebody follows them (the opossum breaker of a dependency, once it has been read). */
@@ -66,6 +68,7 @@ export class Tally {
     joins: 0,
     retries: 0,
     budgetExhausted: 0,
+    injected: 0,
   }
   follow: Follow | undefined = undefined
 

@@ -3,7 +3,18 @@ import type { Cause } from './cause.js'
 
 /** What is kept: flips, what operators did, and what they remarked. */
 export type HistoryKind =
-  'flip' | 'setMode' | 'clearMode' | 'acknowledge' | 'disable' | 'enable' | 'drain' | 'release' | 'configure' | 'note'
+  | 'flip'
+  | 'setMode'
+  | 'clearMode'
+  | 'acknowledge'
+  | 'disable'
+  | 'enable'
+  | 'drain'
+  | 'release'
+  | 'configure'
+  | 'inject'
+  | 'stopInjecting'
+  | 'note'
 
 /** Something that was decided or done. */
 export interface HistoryEntry {
@@ -13,6 +24,8 @@ export interface HistoryEntry {
   readonly kind: HistoryKind
   readonly mode: Mode
   readonly cause: Cause
+  /** Of a flip: while faults were injected. */
+  readonly injected?: true
 }
 
 const MOST = 1_000

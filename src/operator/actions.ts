@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { OptionError } from '../core/errors.js'
-import { duration, durationOrZero, flag, group, oneOf, parse, text } from '../core/options.js'
+import { count, duration, durationOrZero, flag, group, oneOf, parse, ratio, text } from '../core/options.js'
 import type { DrainOptions } from '../drain.js'
 import type { Registry } from '../registry.js'
 import type { Budgets } from '../request/budgets.js'
@@ -52,6 +52,11 @@ const lasting = v.optional(
   ),
 )
 
+const status = v.pipe(
+  count,
+  v.check((n) => n <= 599, 'must be an HTTP status'),
+)
+
 /** All that can be asked for, and the fields of each. */
 const actions = {
   setMode: action(
@@ -79,6 +84,28 @@ const actions = {
   enable: action(one, ({ registry }, { name, ...options }) => {
     registry.enable(name, options)
   }),
+  inject: action(
+    {
+      ...some,
+      error: v.optional(text),
+      status: v.optional(status),
+      value: v.optional(v.unknown()),
+      hang: v.optional(flag),
+      delay: v.optional(duration),
+      rate: v.optional(ratio),
+      for: duration,
+      class: v.optional(text),
+      reason: v.optional(text),
+      allowProduction: v.optional(flag),
+    },
+    ({ registry }, { name, tag, error, status, ...options }) => {
+      const thrown = error === undefined && status === undefined ? {} : { error: () => failing(error, status) }
+      registry.inject(name ?? { tag: tag! }, { ...options, ...thrown })
+    },
+  ),
+  stopInjecting: action(some, ({ registry }, { name, tag, ...options }) => {
+    registry.stopInjecting(name ?? { tag: tag! }, options)
+  }),
   note: action({ ...one, text }, ({ registry }, { name, text: remark, ...options }) => {
     registry.note(name, remark, options)
   }),
@@ -103,6 +130,11 @@ const actions = {
     budgets!.resume(name)
   }),
 } satisfies Record<string, Action>
+
+/** As it would come from a client of HTTP's. */
+function failing(message = 'an injected error', status?: number): Error {
+  return Object.assign(new Error(message), status === undefined ? {} : { status })
+}
 
 /** The names of the actions. */
 export type OperatorAction = keyof typeof actions

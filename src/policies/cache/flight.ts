@@ -144,6 +144,7 @@ export class Flight {
     passenger.deadlines?.remove(passenger)
     if (caller.done) return
     caller.attempts += call.attempts
+    caller.injected ||= call.injected
     if (!call.failedValue) {
       caller.succeed(value)
       return
@@ -161,6 +162,7 @@ export class Flight {
       return
     }
     caller.attempts += call.attempts
+    caller.injected ||= call.injected
     if (this.refused && !passenger.leads && !passenger.left) {
       this.#goAlone(passenger)
       return
@@ -186,6 +188,7 @@ export class Flight {
   }
 
   #leave(passenger: Passenger, why: Departure, reason: unknown): void {
+    passenger.caller.injected ||= this.call.injected
     const { call } = this
     if (passenger.left || passenger.caller.done || call.done) return
     passenger.left = true

@@ -142,6 +142,32 @@ export function operatorContract(station: Station): void {
       ])
     })
 
+    it('injects faults, for a time or until they are stopped', async () => {
+      const { act, registry, clock } = await post(station)
+      const feed = registry.get('feed')!
+      const run = (): Promise<unknown> => feed.run(() => 'real').catch((error: unknown) => error)
+      await act({ action: 'inject', name: 'feed', error: 'gone', status: 410, reason: 'drill', for: MINUTE })
+      expect(await run()).toMatchObject({ message: 'gone', status: 410 })
+      expect(feed.health().warnings).toMatchObject([{ warning: 'injected' }])
+      await act({ action: 'inject', name: 'feed', value: null, for: MINUTE })
+      expect(await run()).toBeNull()
+      expect((await act({ action: 'stopInjecting', name: 'feed' })).json).toEqual({
+        ok: true,
+        modes: { feed: 'available' },
+      })
+      expect(await run()).toBe('real')
+      await act({ action: 'inject', tag: 'writes', status: 503, for: MINUTE })
+      await expect(registry.get('users')!.run(() => 1)).rejects.toMatchObject({ status: 503 })
+      await clock.advance(MINUTE)
+      expect(await registry.get('users')!.run(() => 1)).toBe(1)
+      const entries = registry.history('feed').map(({ kind, cause: { reason, by } }) => [kind, reason, by])
+      expect(entries.slice(0, 3)).toEqual([
+        ['inject', 'error: drill', 'ada'],
+        ['inject', 'value', 'ada'],
+        ['stopInjecting', 'stopped: value', 'ada'],
+      ])
+    })
+
     it('pauses a class of routes and resumes it', async () => {
       const { act, budgets, audit } = await post(station)
       expect(await act({ action: 'pause', budget: 'callbacks', reason: 'flood', for: 'forever' })).toMatchObject({
@@ -253,6 +279,10 @@ export function operatorContract(station: Station): void {
       ['no time', { action: 'disable', name: 'feed', for: 0 }, 'disable.for'],
       ['a time in words', { action: 'disable', name: 'feed', for: '5m' }, 'disable.for'],
       ['a lease for ever', { action: 'drain', name: 'feed', reason: 'x', for: 'forever' }, 'drain.for'],
+      ['a fault that is none', { action: 'inject', name: 'feed', for: 1_000 }, 'inject'],
+      ['a fault without an end', { action: 'inject', name: 'feed', hang: true }, 'inject.for'],
+      ['two faults', { action: 'inject', name: 'feed', hang: true, status: 503, for: 1_000 }, 'inject.hang'],
+      ['no HTTP status', { action: 'inject', name: 'feed', status: 600, for: 1_000 }, 'inject.status'],
       ['a reason that is none', { action: 'pause', budget: 'pages', reason: '' }, 'pause.reason'],
     ])('%s is refused, and named', async (_case, body, option) => {
       const { act, registry } = await post(station)
