@@ -2,26 +2,22 @@ import type CircuitBreaker from 'opossum'
 import { closeSchema, type CloseOptions } from './close-options.js'
 import type { Attempt } from './core/attempt.js'
 import { bound } from './core/bound.js'
-import type { CallContext, CallOptions, CallWatch, Life, Pipeline, Struck } from './core/call.js'
+import type { CallWatch, Life } from './core/call.js'
 import type { Background } from './core/background.js'
 import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
-import { assemble } from './core/compose.js'
-import { ClosedError, InvariantError, OptionError } from './core/errors.js'
-import { CACHES, type Caches, type CacheSource } from './core/dump.js'
+import { ClosedError } from './core/errors.js'
+import { CACHES, type Caches } from './core/dump.js'
 import { GATE, type Gate, type Gated } from './core/gate.js'
-import type { Guard } from './core/guard.js'
 import { InFlight } from './core/in-flight.js'
 import { parse } from './core/options.js'
-import type { PolicyHost, RecovererPolicy } from './core/policy.js'
 import { Slots, type Share } from './core/slots.js'
 import { stallWatch } from './core/stall.js'
 import { Tally } from './core/tally.js'
-import { callEntries, type Operation, type Wrapped } from './core/wrapped.js'
+import type { Operation, Wrapped } from './core/wrapped.js'
 import type { DependencySettings } from './dependency-options.js'
 import { drainOptions, Drains, type Drainable, type Drained, type DrainOptions } from './drain.js'
 import type { Flapping, VerdictListener } from './health/followers.js'
 import { healthOf, type Health } from './health/health.js'
-import type { InBandInvariant } from './health/invariant-definition.js'
 import { LongCalls } from './health/long-calls.js'
 import { OpossumMirror } from './health/mirror.js'
 import { Monitors, type Acknowledged, type Watched } from './health/monitors.js'
@@ -30,17 +26,13 @@ import type { DependencySnapshot } from './health/snapshot.js'
 import type { Cause } from './health/cause.js'
 import { Verdict } from './health/verdict.js'
 import { Warnings, type Warning } from './health/warnings.js'
-import { operationSettings, type OperationOptions, type OperationSettings } from './operation-options.js'
+import type { OperationOptions } from './operation-options.js'
+import { Operations, type Operable, type RunOptions } from './operations.js'
 import { Bulkhead } from './policies/bulkhead.js'
-import { SecondStore } from './policies/cache/second-store.js'
-import { Store } from './policies/cache/store.js'
 import { Circuit } from './policies/circuit.js'
-import { Fallback } from './policies/fallback.js'
 import { Faults, type End, type Fault, type Injected, type InjectOptions } from './policies/inject.js'
 import { Rate } from './policies/rate.js'
-import { Retry } from './policies/retry.js'
 import { Retries } from './policies/retry/retries.js'
-import { StaleCache } from './policies/stale-cache.js'
 import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
 import type { TryingState } from './registry-events.js'
 import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
@@ -66,9 +58,6 @@ export interface DependencyHost {
   report(error: unknown): void
 }
 
-/** `run` takes the options of a call and of an operation together. */
-export type RunOptions<R> = CallOptions & Omit<OperationOptions<[], R>, keyof CallOptions>
-
 /**
  * One guarded dependency, put together from the rooms below: circuit, slots and timers belong to it,
  * cache and fallback to each wrapped operation. Made by `registry.dependency(…)`.
@@ -79,7 +68,6 @@ export class Dependency implements Gated {
   readonly [GATE]: { gate: Gate; tally: Tally; inFlight: InFlight<Attempt> }
   /** @internal */
   readonly [CACHES]: Caches
-  readonly #sources: CacheSource[] = []
   readonly #host: DependencyHost
   readonly #clock: Clock
   readonly #tally = new Tally()
@@ -88,7 +76,6 @@ export class Dependency implements Gated {
   readonly #monitors: Monitors
   readonly #slots: Slots
   readonly #classes: ReadonlyMap<string, Slots>
-  readonly #circuit: Circuit
   readonly #rate: Rate
   readonly #retries: Retries
   readonly #bulkhead: Bulkhead
@@ -97,15 +84,8 @@ export class Dependency implements Gated {
   readonly #inFlight = new InFlight<Attempt>()
   readonly #longCalls: LongCalls
   readonly #drains: Drains
-  readonly #store: Store
-  readonly #second: SecondStore | undefined
-  readonly #unlisten: (() => void) | undefined
-  readonly #names = new Set<string>()
-  /** What runs in the background for its operations. */
-  readonly #stops = new Set<() => void>()
+  readonly #operations: Operations
   readonly #followers = new Set<(hurry: boolean) => void>()
-  /** What one-off calls of the same name share: their cache. */
-  readonly #runs = new Map<string, (operation: Operation<[], unknown>, options: CallOptions) => Promise<unknown>>()
   readonly #life: Life
   readonly #faults: Faults
   #settings: DependencySettings
@@ -143,7 +123,6 @@ export class Dependency implements Gated {
       bulkhead.pool?.slots.join(name, bulkhead.share, 'bulkhead.guaranteed') ?? Slots.pool(name, bulkhead.slots)
     const { others, classes } = this.#joinClasses()
     this.#classes = classes
-    this.#circuit = new Circuit(this.#verdict, this.#tally)
     this.#rate = new Rate(clock, this.#tally)
     this.#rate.configure(settings.rate)
     this.#retries = new Retries(clock, settings.retry, () => this.mode === 'available')
@@ -156,17 +135,12 @@ export class Dependency implements Gated {
       host.longCall(attempt, ranFor)
     })
     this.#drains = new Drains(this.#drainable())
-    this.#store = new Store(settings.stale)
-    const { store } = settings.stale
-    this.#second = store === undefined ? undefined : SecondStore.of(clock, store)
-    this.#unlisten = this.#second?.listen((error) => {
-      host.report(error)
-    })
+    this.#operations = new Operations(this.#operable(), settings.stale)
     this[GATE] = { gate: this.#verdict, tally: this.#tally, inFlight: this.#inFlight }
     this[CACHES] = {
       clock,
       background: host.background,
-      sources: () => this.#sources,
+      sources: () => this.#operations.sources,
       report: (error) => {
         host.report(error)
       },
@@ -228,9 +202,7 @@ export class Dependency implements Gated {
     operation: Operation<A, R>,
     options: NoInfer<OperationOptions<A, Awaited<R>>> = {},
   ): Wrapped<A, Awaited<R>> {
-    if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
-    const settings = operationSettings(options, this.#settings.stale)
-    return this.#assemble<A, R>(operation, settings, this.#nameOf(operation, settings))
+    return this.#operations.wrap(operation, options)
   }
 
   /**
@@ -241,23 +213,8 @@ export class Dependency implements Gated {
    * @example
    * await feed.run(({ signal }) => fetch(url, { signal }), { timeout: 200 })
    */
-  async run<R>(operation: Operation<[], R>, options: RunOptions<Awaited<R>> = {}): Promise<Awaited<R>> {
-    const own: Record<string, unknown> = {}
-    const ofCall: Record<string, unknown> = {}
-    for (const [name, value] of Object.entries(options)) (name in callEntries ? ofCall : own)[name] = value
-    const settings = operationSettings(own, this.#settings.stale)
-    const { name } = settings
-    if (settings.cache === undefined) {
-      const once = this.#assemble<[], R>(operation, settings, name ?? (operation.name || 'run'))
-      return once.with(ofCall)()
-    }
-    if (name === undefined) throw new OptionError('name', 'is required with key')
-    let run = this.#runs.get(name)
-    if (run === undefined) {
-      this.#nameOf(operation, settings)
-      this.#runs.set(name, (run = this.#shared(settings, name)))
-    }
-    return (await run(operation, ofCall)) as Awaited<R>
+  run<R>(operation: Operation<[], R>, options: RunOptions<Awaited<R>> = {}): Promise<Awaited<R>> {
+    return this.#operations.run(operation, options)
   }
 
   /**
@@ -580,129 +537,28 @@ export class Dependency implements Gated {
     }
   }
 
-  #assemble<A extends unknown[], R>(
-    operation: Operation<A, R>,
-    settings: OperationSettings,
-    name: string,
-  ): Wrapped<A, Awaited<R>> {
-    const host = this.#policyHost(name, settings.name !== undefined)
-    const checked = settings.invariant === undefined ? operation : this.#checked(operation, settings.invariant)
-    return assemble<A, R>(this.#pipeline(checked, settings), host, this.#recoverers(settings), this.#guards(settings))
-  }
-
-  #policyHost(operation: string, named: boolean): Omit<PolicyHost, 'index'> {
-    const { name: dependency } = this
+  #operable(): Operable {
+    const host = this.#host
+    const circuit = new Circuit(this.#verdict, this.#tally)
     return {
+      dependency: this.name,
       clock: this.#clock,
-      stalls: stallWatch(this.#clock),
       tally: this.#tally,
-      dependency,
-      operation,
-      named,
-      report: (error) => {
-        this.#host.report(error)
-      },
-      trialDue: () => this.#verdict.trialDue,
-      retryAfter: () => this.#verdict.retryAfter,
-      available: () => this.#verdict.mode === 'available',
-      background: this.#host.background,
-      onClose: (stop) => this.#stops.add(stop),
-    }
-  }
-
-  /** The operation with its results checked; where rules are only watched, what breaks them is told of and handed on. */
-  #checked<A extends unknown[], R>(
-    operation: Operation<A, R>,
-    invariant: InBandInvariant<never>,
-  ): Operation<A, Promise<R>> {
-    const check = this.#monitors.inBand<R>(invariant as InBandInvariant<R>)
-    return async (context, ...args) => {
-      let run: Promise<R> | undefined
-      const work = (): R => operation(context, ...args)
-      const { injection } = this.#life
-      const begin = injection === undefined ? work : (): R => injection.run(context as CallContext & Struck, work) as R
-      const once = (): Promise<R> => (run ??= (async () => await begin())())
-      try {
-        return await check(once, context)
-      } catch (error) {
-        if (this.#settings.enforce || !(error instanceof InvariantError)) throw error
-        // What failed beside the question whether it holds: the store.
-        if (error.cause !== undefined) this.#host.report(error.cause)
-        return once()
-      }
-    }
-  }
-
-  #pipeline(operation: Operation<never, unknown>, settings: OperationSettings) {
-    const { timeout, total, counts, detached, label, invariant } = settings
-    return {
-      operation: operation as Pipeline['operation'],
-      checked: invariant !== undefined,
-      total,
-      patience: timeout,
       inFlight: this.#inFlight,
-      counts,
-      detached,
-      label,
       life: this.#life,
-      watch: this.#host.watch,
-    }
-  }
-
-  #guards({ timeout }: OperationSettings): Guard[] {
-    return [this.#circuit, this.#rate, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)]
-  }
-
-  #recoverers({ fallback, cache, idempotent, retry }: OperationSettings): RecovererPolicy[] {
-    const policies: RecovererPolicy[] = []
-    if (fallback !== undefined)
-      policies.push({ role: 'recoverer', kind: 'fallback', make: (host) => new Fallback(host, fallback) })
-    if (cache !== undefined)
-      policies.push({
-        role: 'recoverer',
-        kind: 'stale cache',
-        make: (host) => {
-          const made = new StaleCache(
-            host,
-            cache,
-            this.#store,
-            () => {
-              this.#host.olderValue(host.operation)
-            },
-            this.#second,
-          )
-          this.#sources.push(...made.cache[CACHES]!.sources())
-          return made
-        },
-      })
-    if (idempotent)
-      policies.push({ role: 'recoverer', kind: 'retry', make: (host) => new Retry(host, this.#retries, retry) })
-    return policies
-  }
-
-  /** One-off calls whose operation differs each time and whose cache is the same. */
-  #shared(settings: OperationSettings, name: string) {
-    // The operation is the call's only argument, hidden from `key` and `scope`, which take none here.
-    const wrapped = this.#assemble((context, operation: Operation<[], unknown>) => operation(context), settings, name)
-    return (operation: Operation<[], unknown>, options: CallOptions): Promise<unknown> =>
-      wrapped.with(options)(operation)
-  }
-
-  /** Cached operations need a name of their own, or they would share values. */
-  #nameOf(operation: { name: string }, { name, cache }: OperationSettings): string {
-    const wanted = name ?? (operation.name || 'operation')
-    if (!this.#names.has(wanted)) {
-      this.#names.add(wanted)
-      return wanted
-    }
-    if (name !== undefined && cache !== undefined)
-      throw new OptionError('name', `"${name}" is a cached operation's already; two never share a value`)
-    if (cache === undefined) return wanted
-    for (let n = 2; ; n++) {
-      const numbered = `${wanted}-${n}`
-      if (this.#names.has(numbered)) continue
-      this.#names.add(numbered)
-      return numbered
+      verdict: this.#verdict,
+      monitors: this.#monitors,
+      retries: this.#retries,
+      settings: () => this.#settings,
+      guards: (timeout) => [circuit, this.#rate, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)],
+      background: host.background,
+      watch: host.watch,
+      olderValue: (operation) => {
+        host.olderValue(operation)
+      },
+      report: (error) => {
+        host.report(error)
+      },
     }
   }
 
@@ -737,13 +593,12 @@ export class Dependency implements Gated {
     this.#verdict.shut()
     this.#monitors.stop()
     this.#longCalls.stop()
-    for (const stop of this.#stops) stop()
+    this.#operations.stop()
     this.#faults.end('closed')
     this.#cancelEnabling()
     await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
     for (const attempt of this.#inFlight) abortWork(attempt, closed)
-    await this.#second?.idle(timeout)
-    this.#unlisten?.()
+    await this.#operations.close(timeout)
     this.#bulkhead.close()
     this.#timeouts.close()
     this.#settings.bulkhead.pool?.slots.remove(this.#slots)
