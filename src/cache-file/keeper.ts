@@ -53,7 +53,7 @@ export class Keeper {
     this.#disk = new Disk(path, settings.generations)
     if (caches.background === undefined) this.#background = new Background(caches.clock)
     const background = this.#background ?? caches.background!()
-    this.#periodic = new Periodic(background, settings.every, () => this.#saveBehind())
+    this.#periodic = new Periodic(background, 'file', settings.every, () => this.#saveBehind())
   }
 
   async load(): Promise<FileLoaded> {

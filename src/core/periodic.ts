@@ -1,5 +1,5 @@
 import type { Appointment } from './agenda.js'
-import type { Background } from './background.js'
+import type { Background, BackgroundKind } from './background.js'
 
 /** How far a turn may be from its time, as a share of the period, so that many processes don't act in step. */
 const JITTER = 0.1
@@ -12,6 +12,7 @@ export class Periodic {
   /** Ms between the starts of two turns; another one holds from the next turn on. */
   every: number
   readonly #background: Background
+  readonly #kind: BackgroundKind
   readonly #work: () => Promise<void>
   #next: Appointment | undefined
   #running = false
@@ -20,8 +21,9 @@ export class Periodic {
   #wanted: number | undefined
 
   /** @param first the first one comes somewhere within so many ms */
-  constructor(background: Background, every: number, work: () => Promise<void>, first = every) {
+  constructor(background: Background, kind: BackgroundKind, every: number, work: () => Promise<void>, first = every) {
     this.#background = background
+    this.#kind = kind
     this.every = every
     this.#work = work
     this.again(first * background.clock.random())
@@ -48,7 +50,7 @@ export class Periodic {
   readonly #turn = (): void => {
     this.#next = undefined
     this.#running = true
-    void this.#background.run(async () => {
+    void this.#background.run(this.#kind, async () => {
       if (this.#stopped) return
       const { clock } = this.#background
       const began = clock.now()

@@ -71,7 +71,10 @@ export class Monitors implements Recovery {
     if (this.#polled.length === 0) return
     this.#ended ??= new AbortController()
     this.#polls = this.#polled.map(
-      (state) => new Periodic(this.#watched.background(), state.every!, () => this.#poll(state).then(() => undefined)),
+      (state) =>
+        new Periodic(this.#watched.background(), 'invariant', state.every!, () =>
+          this.#poll(state).then(() => undefined),
+        ),
     )
   }
 
@@ -117,7 +120,9 @@ export class Monitors implements Recovery {
 
   prove(): Promise<Proof> | undefined {
     if (this.#polled.length === 0) return undefined
-    return Promise.all(this.#polled.map((state) => this.#poll(state))).then((proofs) =>
+    const background = this.#watched.background()
+    const readings = this.#polled.map((state) => background.run('invariant', () => this.#poll(state)))
+    return Promise.all(readings).then((proofs) =>
       proofs.includes('broken') ? 'broken' : proofs.includes('unreadable') ? 'unreadable' : 'holds',
     )
   }

@@ -98,7 +98,7 @@ export class Probe {
     this.#verdict = verdict
     this.#reports = reports
     const first = soon ? Math.min(SOON, settings.every) : settings.every
-    this.#periodic = new Periodic(background, settings.every, () => this.#turn(), first)
+    this.#periodic = new Periodic(background, 'probe', settings.every, () => this.#turn(), first)
   }
 
   configure(settings: ProbeSettings): void {

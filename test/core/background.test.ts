@@ -10,7 +10,7 @@ describe('background work', () => {
     let running = 0
     let most = 0
     const all = works.map((work) =>
-      background.run(async () => {
+      background.run('probe', async () => {
         most = Math.max(most, ++running)
         await work.promise
         running--
@@ -26,13 +26,19 @@ describe('background work', () => {
     expect([most, running]).toEqual([10, 0])
   })
 
+  it('of one kind waits for none of another', async () => {
+    const background = new Background(new ManualClock())
+    for (let i = 0; i < 1_000; i++) void background.run('probe', () => new Promise(() => undefined))
+    expect(await background.run('invariant', () => Promise.resolve('read'))).toBe('read')
+  })
+
   it('that has not begun is dropped at the end, with all that was to come', async () => {
     const clock = new ManualClock()
     const background = new Background(clock)
     const works = Array.from({ length: 12 }, () => gate())
     let begun = 0
     for (const work of works)
-      void background.run(() => {
+      void background.run('probe', () => {
         begun++
         return work.promise
       })

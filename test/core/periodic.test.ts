@@ -13,6 +13,7 @@ function periodic(every: number, options: { first?: number; random?: () => numbe
   const starts: number[] = []
   const made = new Periodic(
     background,
+    'probe',
     every,
     () => {
       const turn = gate()
@@ -67,7 +68,7 @@ describe('periodic work', () => {
   it('goes on although its turn has to wait for a lane, in which it never stands twice', async () => {
     const { clock, background, starts, end } = periodic(1_000, { first: 100 })
     const lanes = Array.from({ length: 10 }, () => gate())
-    for (const lane of lanes) void background.run(() => lane.promise)
+    for (const lane of lanes) void background.run('probe', () => lane.promise)
     await clock.advance(5_000)
     expect(starts).toEqual([])
     for (const lane of lanes) lane.open()
@@ -162,7 +163,7 @@ describe('periodic work that is stopped', () => {
   it('while its turn waits for a lane never begins it', async () => {
     const { clock, background, periodic: it, starts } = periodic(1_000, { first: 100 })
     const lanes = Array.from({ length: 10 }, () => gate())
-    for (const lane of lanes) void background.run(() => lane.promise)
+    for (const lane of lanes) void background.run('probe', () => lane.promise)
     await clock.advance(50)
     it.stop()
     for (const lane of lanes) lane.open()

@@ -43,7 +43,13 @@ class Warm {
     this.#orders.add(order)
     const { every } = order
     const first = loader.holds(key) ? every : Math.min(SOON, every)
-    this.#periodic = new Periodic(host.background(), every, () => inside(undefined, () => this.#turn()), first)
+    this.#periodic = new Periodic(
+      host.background(),
+      'refresh',
+      every,
+      () => inside(undefined, () => this.#turn()),
+      first,
+    )
   }
 
   get every(): number {
