@@ -310,9 +310,10 @@ export class Model {
     this.#probesInARow = answer === 'cannot tell' ? 0 : answer === this.#lastProbe ? this.#probesInARow + 1 : 1
     this.#lastProbe = answer
     if (answer === 'cannot tell') return
-    if (before === 'half-open' && this.circuit.step === 'trial') {
-      if (answer === 'bad') this.#trialFailed()
-      else if (this.#probesInARow >= 2) this.#trialPassed()
+    if (before === 'half-open') {
+      // Also while an operator is awaited: what had recovered is gone again.
+      if (answer === 'bad' && this.circuit.step !== 'invariants') this.#trialFailed()
+      else if (answer === 'well' && this.circuit.step === 'trial' && this.#probesInARow >= 2) this.#trialPassed()
     } else if (before === 'closed' && answer === 'bad' && this.#probesInARow >= 2)
       if (this.override !== 'available' && !this.#healthy) this.#open('probe')
   }
