@@ -280,9 +280,9 @@ export class Dependency implements Gated {
     return this.#verdict.retryAfter === undefined
   }
 
-  /** @internal */
-  force(override: Override): void {
-    this.#verdict.force(override)
+  /** @internal @param expired runs when its time is over */
+  force(override: Override, expired: () => void): void {
+    this.#verdict.force(override, expired)
     this.#rampSlots()
     this.#tell(override.mode === 'available')
   }

@@ -54,7 +54,9 @@ export class OperatorControl {
     const override = parseOverride(parse(oneOf(['available', 'unavailable']), mode, 'mode'), options)
     for (const dependency of dependencies) {
       this.note(dependency, 'setMode', override.reason, override.by, mode)
-      dependency.force(override)
+      dependency.force(override, () => {
+        this.note(dependency, 'clearMode', 'expired')
+      })
     }
   }
 

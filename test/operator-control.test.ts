@@ -43,6 +43,12 @@ describe('a mode forced by a tag', () => {
     ])
     await clock.advance(MINUTES)
     expect(modes()).toEqual(UP)
+    expect(acts(registry).slice(4)).toEqual([
+      ['orders-write', 'clearMode', 'unavailable', 'expired', undefined],
+      ['orders-write', 'flip', 'available', 'expired', undefined],
+      ['accounts-write', 'clearMode', 'unavailable', 'expired', undefined],
+      ['accounts-write', 'flip', 'available', 'expired', undefined],
+    ])
   })
 
   it('is cleared by that tag, by another, or by name', () => {

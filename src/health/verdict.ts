@@ -274,8 +274,11 @@ export class Verdict implements Gate {
 
   // Operators and the end.
 
-  /** Forces a mode until `override.for` has passed, in place of an earlier one. */
-  force(override: Override): void {
+  /**
+   * Forces a mode until `override.for` has passed, in place of an earlier one.
+   * @param expired runs when its time is over
+   */
+  force(override: Override, expired: () => void): void {
     if (this.#voices.of('closed') !== undefined) return
     const { mode, reason, by } = override
     const cause = causeOf('operator', reason, by)
@@ -286,6 +289,7 @@ export class Verdict implements Gate {
       this.#expiry = backgroundTimer(
         this.#clock,
         () => {
+          expired()
           this.#lift(causeOf('operator', 'expired'))
         },
         override.for,

@@ -355,6 +355,27 @@ describe('an invariant in band', () => {
     expect(await nextId.outcome()).toMatchObject({ value: -1, error: { code: 'ERR_UNAVAILABLE' } })
   })
 
+  it('that withholds many results at once opens no circuit: they are no failures of traffic', async () => {
+    const { db, registry, ids } = orders()
+    const works = Array.from({ length: 15 }, () => gate<number>())
+    let begun = 0
+    const nextId = db.wrap(() => works[begun++]?.promise ?? ids.next(), {
+      name: 'slow-id',
+      invariant: monotonic('slow ids'),
+    })
+    works[0]!.open(100)
+    works.slice(1).forEach((work) => {
+      work.open(50)
+    })
+    expect(await nextId()).toBe(100)
+    const calls = works.slice(1).map(() => watch(nextId()))
+    await settle()
+    for (const { error } of calls) expect(error).toMatchObject({ code: 'ERR_INVARIANT' })
+    expect(db.health()).toMatchObject({ circuit: 'closed', counts: { failures: 0 }, window: { failures: 0 } })
+    expect(await registry.acknowledge('db')).toEqual({ holds: true, broken: [] })
+    expect(await nextId()).toBe(101)
+  })
+
   it('keeps what is withheld out of the cache', async () => {
     const { ids, nextId } = orders({}, { key: () => 'one', scope: 'public' })
     expect(await nextId.outcome()).toMatchObject({ value: 101, source: 'live' })

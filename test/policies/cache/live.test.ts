@@ -203,6 +203,33 @@ describe('1. kinds: live: false with a second level', () => {
     expect(reader.runs).toHaveLength(0)
   })
 
+  test('when that comes late, it goes on looking until it is there', async () => {
+    const { refresher, reader, both, put } = processes()
+    refresher.load.refresh(['a'], { every })
+    await both(every)
+    await put('first')
+    const read = async (): Promise<unknown> => {
+      const answer = watch(reader.load('a'))
+      await reader.clock.advance(1)
+      return answer.value
+    }
+    expect(await read()).toBe('first')
+    // The second refresh hangs, and is given up; meanwhile the reader has looked in vain.
+    for (let waited = 0; refresher.runs.length < 3; waited += 500) {
+      expect(waited).toBeLessThan(4 * every)
+      await both(500)
+      expect(await read()).toBe('first')
+    }
+    await put('third')
+    let seen = await read()
+    for (let waited = 0; waited < every * 0.1 && seen === 'first'; waited += 100) {
+      await both(100)
+      seen = await read()
+    }
+    await reader.clock.advance(1)
+    expect(await read()).toBe('third')
+  })
+
   test('with nothing there either it is an error, and the second level is asked once', async () => {
     const { store, reader } = processes()
     const call = watch(reader.load('a'))
