@@ -35,6 +35,7 @@ describe('an operator', () => {
     expect(registry.history().map(({ kind, mode, cause }) => [kind, mode, cause.reason, cause.by])).toEqual([
       ['setMode', 'unavailable', 'upgrade', 'ann'],
       ['flip', 'unavailable', 'upgrade', 'ann'],
+      ['clearMode', 'unavailable', 'expired', undefined],
       ['flip', 'available', 'expired', undefined],
     ])
   })
