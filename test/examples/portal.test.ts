@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { controlApp } from '../../docs/examples/portal/interactive/control.js'
 import { LastMinute } from '../../docs/examples/portal/interactive/last-minute.js'
-import { serve } from '../../docs/examples/portal/serve.js'
+import { serve } from '../../docs/examples/replay/serve.js'
 import { startSite, type Site, type Variant } from '../../docs/examples/portal/site.js'
 
 let site: Site

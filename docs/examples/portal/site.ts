@@ -1,8 +1,8 @@
 import type { Registry } from 'cofferdam'
+import { serve } from '../replay/serve.js'
 import { portalApp } from './portal/app.js'
 import { guardedPage } from './portal/guarded.js'
 import { unguardedPage } from './portal/unguarded.js'
-import { serve } from './serve.js'
 import { startUpstreams, type Upstreams } from './upstreams/start.js'
 
 export const variants = ['guarded', 'unguarded'] as const

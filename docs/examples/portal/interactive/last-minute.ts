@@ -1,5 +1,5 @@
 import { goodWithin } from '../visitors/good-page.js'
-import type { Visit } from '../visitors/visitors.js'
+import type { Visit } from '../../replay/visitors.js'
 
 const length = 60
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { serve } from '../serve.js'
+import { serve } from '../../replay/serve.js'
 import { startSite, variants } from '../site.js'
 import { startVisitors } from '../visitors/visitors.js'
 import { controlApp, visitsPerSecond } from './control.js'

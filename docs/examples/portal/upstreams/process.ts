@@ -1,4 +1,5 @@
 /** The three upstreams, in a process of their own: what they do costs the portal nothing but the waiting. */
+import { endWithParent } from '../../replay/child.js'
 import type { Behaviour, UpstreamName } from './behaviour.js'
 import { content } from './content.js'
 import { startUpstream } from './server.js'
@@ -22,9 +23,7 @@ process.on('message', ({ id, name, behaviour }: Order) => {
   upstreams[name].behave(behaviour)
   report({ done: id })
 })
-// Ctrl-C reaches every process of the terminal; the parent decides when this one ends, also if it dies itself.
-process.on('SIGINT', () => undefined)
-process.on('disconnect', () => process.exit())
+endWithParent()
 
 const { articles, recommendations, activity } = upstreams
 report({ ports: { articles: articles.port, recommendations: recommendations.port, activity: activity.port } })

@@ -1,7 +1,6 @@
-import { fork } from 'node:child_process'
-import { on, once } from 'node:events'
-import { createRequire } from 'node:module'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { on } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { endChild, startChild } from '../../replay/child.js'
 import type { Behaviour, UpstreamName } from './behaviour.js'
 import type { Order, Report } from './process.js'
 
@@ -16,9 +15,7 @@ export interface Upstreams {
 const patience = 10_000
 
 export async function startUpstreams(): Promise<Upstreams> {
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  const child = fork(fileURLToPath(new URL('process.ts', import.meta.url)), { execArgv: ['--import', tsx] })
-  const exited = once(child, 'exit')
+  const child = startChild(fileURLToPath(new URL('process.ts', import.meta.url)))
 
   async function reported<R extends Report>(wanted: (report: Report) => report is R): Promise<R> {
     for await (const [message] of on(child, 'message', { close: ['exit'], signal: AbortSignal.timeout(patience) })) {
@@ -46,9 +43,6 @@ export async function startUpstreams(): Promise<Upstreams> {
       await done
       current[name] = behaviour
     },
-    async stop() {
-      child.kill()
-      await exited
-    },
+    stop: () => endChild(child),
   }
 }

@@ -1,0 +1,4 @@
+import type { Incident } from './incident.js'
+
+/** In the order in which they are told. */
+export const incidents: readonly Incident[] = []
