@@ -129,13 +129,8 @@ export interface Pipeline {
   readonly watch: CallWatch
 }
 
-let resolveOfNext: (value: unknown) => void
-let rejectOfNext: (reason: unknown) => void
-/** Shared by all promises, so that making one takes no closure of its own. */
-const capture = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
-  resolveOfNext = resolve
-  rejectOfNext = reject
-}
+/** What is done when the caller of a call leaves; given the call, so that none needs a closure of its own. */
+export type Departing = (reason: unknown, call: Call) => void
 
 /** The record of one caller's call, whatever number of attempts it takes. */
 export class Call implements Listed<Call> {
@@ -190,7 +185,7 @@ export class Call implements Listed<Call> {
   private resolver: ((value: unknown) => void) | undefined = undefined
   private rejecter: ((reason: unknown) => void) | undefined = undefined
   private abortListener: (() => void) | undefined = undefined
-  private departure: ((reason: unknown) => void) | undefined = undefined
+  private departure: Departing | undefined = undefined
   older: Call | undefined = undefined
   newer: Call | undefined = undefined
 
@@ -220,16 +215,17 @@ export class Call implements Listed<Call> {
   }
 
   /** Makes the caller's promise, if it hasn't one; `onDeparture` runs when the caller leaves, in place of an earlier one. */
-  open(onDeparture: (reason: unknown) => void): Promise<unknown> {
+  open(onDeparture: Departing): Promise<unknown> {
     this.departure = onDeparture
     if (this.promise !== undefined) return this.promise
-    this.promise = new Promise(capture)
-    this.resolver = resolveOfNext
-    this.rejecter = rejectOfNext
+    this.promise = new Promise((resolve, reject) => {
+      this.resolver = resolve
+      this.rejecter = reject
+    })
     const signal = this.options?.signal
     if (signal !== undefined) {
       this.abortListener = () => {
-        this.departure?.(signal.reason)
+        this.departure?.(signal.reason, this)
       }
       signal.addEventListener('abort', this.abortListener, { once: true })
     }
@@ -239,7 +235,7 @@ export class Call implements Listed<Call> {
 
   /** The caller leaves. */
   depart(reason: unknown): void {
-    if (!this.done) this.departure?.(reason)
+    if (!this.done) this.departure?.(reason, this)
   }
 
   /** What is served in place of a live value. */

@@ -1,6 +1,6 @@
 import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
-import type { Call, Injection, Pipeline } from './call.js'
+import type { Call, Departing, Injection, Pipeline } from './call.js'
 import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
 import type { Departure, Outcome, Recovery } from './guard.js'
 import { isThenable } from './thenable.js'
@@ -39,9 +39,7 @@ export function peek(pipeline: Pipeline, args: readonly unknown[]): Promise<unkn
 
 /** The same without asking the recoverers first. */
 export function launch(call: Call): Promise<unknown> {
-  const promise = call.open((reason) => {
-    leave(call, reason)
-  })
+  const promise = call.open(departed)
   tryOnce(call, call.began)
   return promise
 }
@@ -274,6 +272,11 @@ export function expire(attempt: Attempt, why: Departure, error: CofferdamError):
     abandon(attempt, why, error)
     recover(call, error)
   })
+}
+
+/** For a call that waits for nothing but its attempts. */
+export const departed: Departing = (reason, call) => {
+  leave(call, reason)
 }
 
 /** The caller leaves, or is sent away: nothing is served in place of the value. */

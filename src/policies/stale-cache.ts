@@ -7,7 +7,7 @@ import { OptionError, UnavailableError } from '../core/errors.js'
 import type { Outcome, Recoverer } from '../core/guard.js'
 import { group, parse } from '../core/options.js'
 import type { PolicyHost, RecovererPolicy } from '../core/policy.js'
-import { leave, recover, tryOnce } from '../core/runner.js'
+import { departed, recover, tryOnce } from '../core/runner.js'
 import type { Keeper, OperationCache, Refresh, RefreshOptions } from '../core/wrapped.js'
 import { Ages } from './cache/ages.js'
 import { Behind } from './cache/behind.js'
@@ -202,9 +202,7 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   #afterSecond(call: Call, key: string, go: () => void): Promise<unknown> | undefined {
     const wait = waitForSecond(this.#second, call, key, this.#clock)
     if (wait === undefined) return undefined
-    const promise = call.open((reason) => {
-      leave(call, reason)
-    })
+    const promise = call.open(departed)
     wait
       .then(() => {
         if (!call.done) go()
@@ -257,11 +255,7 @@ export class StaleCache implements Recoverer, Keeper, Owner {
   #nothing(call: Call): Promise<unknown> {
     this.#foundNothing()
     const { dependency, operation, index } = this.#host
-    const promise =
-      call.promise ??
-      call.open((reason) => {
-        leave(call, reason)
-      })
+    const promise = call.promise ?? call.open(departed)
     const text = `${dependency} (${operation}): nothing has been put there to read, and with live: false nobody calls`
     recover(call, new UnavailableError(text, { dependency }), index - 1)
     return promise

@@ -13,6 +13,12 @@ const MOST_KNOWN = 16_384
 const short = (key: string): string =>
   key.length > LONGEST ? HASHED + createHash('sha256').update(key, 'utf16le').digest('base64') : key
 
+/**
+ * The same string as the engine keeps it for names of properties. What a `+` makes is compared with others character by
+ * character, in a call out of compiled code, wherever two meet in one bucket of a Map.
+ */
+const internalized = (text: string): string => Object.keys({ [text]: 0 })[0]!
+
 function wrong(problem: string, got: unknown): TypeError {
   // An async function's rejection would be nobody's, and end the process.
   if (got instanceof Promise) got.catch(() => undefined)
@@ -77,7 +83,7 @@ export class KeyMaker {
   #learn(key: string): string {
     if (key.length > LONGEST) return this.#prefix + short(key)
     if (this.#known.size >= MOST_KNOWN) this.#known.clear()
-    const whole = this.#prefix + key
+    const whole = internalized(this.#prefix + key)
     this.#known.set(key, whole)
     return whole
   }
