@@ -1,7 +1,7 @@
 import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call, Departing, Injection, Pipeline } from './call.js'
-import { FailedValueError, InvariantError, isClientError, type CofferdamError } from './errors.js'
+import { FailedValueError, InvariantError, isClientError, told, type CofferdamError } from './errors.js'
 import type { Departure, Outcome, Recovery } from './guard.js'
 import { isThenable } from './thenable.js'
 
@@ -327,7 +327,7 @@ export function recover(call: Call, error: unknown, from = call.pipeline.recover
     return
   }
   if (call.failedValue) call.succeed(call.value)
-  else call.fail(error)
+  else call.fail(told(error))
 }
 
 function recoveredBy(call: Call, how: true | 'again'): void {

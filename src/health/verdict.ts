@@ -1,6 +1,6 @@
 import type { Attempt } from '../core/attempt.js'
 import { backgroundTimer, type Clock, type Timer } from '../core/clock.js'
-import { UnavailableError } from '../core/errors.js'
+import { standing, UnavailableError } from '../core/errors.js'
 import type { Gate, Sample } from '../core/gate.js'
 import type { StallWatch } from '../core/stall.js'
 import { causeOf, type Cause, type CauseKind, type Signal } from './cause.js'
@@ -67,6 +67,7 @@ export class Verdict implements Gate {
   #opened: Cause = causeOf('traffic', '')
   #override: Override | undefined
   #expiry: Timer | undefined
+  #standing: UnavailableError | undefined
   /** What was told last. */
   #lastRuling: Signal | undefined
   #lastMode: Mode = 'available'
@@ -165,7 +166,7 @@ export class Verdict implements Gate {
     attempt.generation = this.generation
     const { ruling } = this.#voices
     if (ruling !== undefined && !isCircuits(ruling)) {
-      if (ruling.mode === 'unavailable') return this.refusal()
+      if (ruling.mode === 'unavailable') return this.#refused
       // Somebody vouches for it against what traffic says: what it brings can't judge.
       if (this.#state.kind !== 'closed') attempt.generation = -1
       return undefined
@@ -176,7 +177,7 @@ export class Verdict implements Gate {
       this.mirror?.beginTrial(attempt)
       return undefined
     }
-    if (ruling !== undefined) return this.refusal()
+    if (ruling !== undefined) return this.#refused
     // Only watched: it passes, but what would have been refused can't judge either.
     if (this.#state.kind !== 'closed') attempt.generation = -1
     return undefined
@@ -184,7 +185,7 @@ export class Verdict implements Gate {
 
   readmit(attempt: Attempt): UnavailableError | undefined {
     if (attempt.trial) return undefined
-    if (this.mode === 'unavailable') return this.refusal()
+    if (this.mode === 'unavailable') return this.#refused
     // The circuit may have opened meanwhile, and somebody vouch for it, or nobody obey it.
     attempt.generation = this.#state.kind === 'closed' ? this.generation : -1
     return undefined
@@ -344,6 +345,10 @@ export class Verdict implements Gate {
   }
 
   // Inside.
+
+  get #refused(): UnavailableError {
+    return (this.#standing ??= standing(() => this.refusal()))
+  }
 
   get #forcedAvailable(): boolean {
     return this.#voices.of('operator')?.mode === 'available'

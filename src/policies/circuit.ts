@@ -21,13 +21,13 @@ export class Circuit implements Guard {
     if (this.#gate.closed) attempt.generation = this.#gate.generation
     else refusal = this.#gate.admit(attempt)
     this.#tally.fired(attempt)
-    if (refusal !== undefined) this.#tally.add('rejects', attempt)
+    if (refusal !== undefined) this.#tally.rejected(attempt)
     return refusal
   }
 
   resume(attempt: Attempt): Error | undefined {
     const refusal = this.#gate.readmit(attempt)
-    if (refusal !== undefined) this.#tally.add('rejects', attempt)
+    if (refusal !== undefined) this.#tally.rejected(attempt)
     return refusal
   }
 

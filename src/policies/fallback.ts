@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { bound } from '../core/bound.js'
 import type { Call, CallOptions, CallOutcome } from '../core/call.js'
-import { DeadlineError, OptionError } from '../core/errors.js'
+import { DeadlineError, OptionError, told } from '../core/errors.js'
 import type { Recoverer } from '../core/guard.js'
 import type { PolicyHost, RecovererPolicy } from '../core/policy.js'
 import { isThenable } from '../core/thenable.js'
@@ -36,7 +36,7 @@ class Context implements FallbackContext {
   #reason: { value: unknown } | undefined
 
   constructor(error: unknown, remaining: number) {
-    this.error = error
+    this.error = told(error)
     this.remaining = remaining
   }
 
@@ -115,7 +115,7 @@ export class Fallback implements Recoverer {
 
   #serve(call: Call, index: number, { value, age = 0, stale = false }: Given): boolean {
     if (call.done) return false
-    this.#host.tally.add('fallbacks', call.attempt)
+    this.#host.tally.fellBack(call.attempt)
     call.alternative = index
     return call.serve(value, 'fallback', age, stale)
   }
