@@ -7,7 +7,7 @@ import { OptionError } from './errors.js'
 import type { Guard, Recoverer } from './guard.js'
 import { InFlight } from './in-flight.js'
 import { duration, fn, group, parse, text } from './options.js'
-import type { GuardPolicy, PolicyHost, RecovererPolicy } from './policy.js'
+import { placed, type GuardPolicy, type PolicyHost, type RecovererPolicy } from './policy.js'
 import { stallWatch } from './stall.js'
 import { Tally } from './tally.js'
 import { Within } from './within.js'
@@ -108,7 +108,7 @@ export function compose(
       },
       host,
       recoverers,
-      [...guards.map((policy) => policy.make({ ...host, index: -1 })), ...(bounded ? [] : [new Within(clock)])],
+      [...guards.map((policy) => policy.make(placed(host, -1))), ...(bounded ? [] : [new Within(clock)])],
     )
   }
 }
@@ -127,12 +127,22 @@ export function assemble<A extends unknown[], R>(
   policies: readonly RecovererPolicy[],
   guards: readonly Guard[],
 ): Wrapped<A, Awaited<R>> {
-  const recoverers = policies.map((policy, index) => policy.make({ ...host, index }))
+  const recoverers = policies.map((policy, index) => policy.make(placed(host, index)))
   const answering = recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering']
+  // All in one literal, as in `placed`.
   const pipeline: Pipeline = {
-    ...own,
     dependency: host.dependency,
     name: host.operation,
+    operation: own.operation,
+    checked: own.checked,
+    total: own.total,
+    patience: own.patience,
+    inFlight: own.inFlight,
+    counts: own.counts,
+    detached: own.detached,
+    label: own.label,
+    life: own.life,
+    watch: own.watch,
     clock: host.clock,
     stalls: host.stalls,
     report: host.report,

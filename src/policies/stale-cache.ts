@@ -1,15 +1,10 @@
 import type { Attempt } from '../core/attempt.js'
 import type { Call, Pipeline } from '../core/call.js'
-import type { Clock } from '../core/clock.js'
-import { Deadlines } from '../core/deadlines.js'
-import { CACHES } from '../core/dump.js'
-import { OptionError, UnavailableError } from '../core/errors.js'
+import { OptionError } from '../core/errors.js'
 import type { Outcome, Recoverer } from '../core/guard.js'
 import { group, parse } from '../core/options.js'
 import type { PolicyHost, RecovererPolicy } from '../core/policy.js'
-import { departed, recover, tryOnce } from '../core/runner.js'
 import type { Keeper, OperationCache, Refresh, RefreshOptions } from '../core/wrapped.js'
-import { Ages } from './cache/ages.js'
 import { Behind } from './cache/behind.js'
 import {
   cacheEntries,
@@ -19,132 +14,92 @@ import {
   type CacheSettings,
   type StaleOptions,
 } from './cache/cache-options.js'
-import { noCounts, reasonOf, type CacheCounts, type StaleReason } from './cache/counts.js'
+import { CallKeys } from './cache/call-keys.js'
+import { reasonOf } from './cache/counts.js'
+import { Deleting } from './cache/deleting.js'
 import { Dumps } from './cache/dumps.js'
-import { loadFailed, type Passenger } from './cache/flight.js'
+import { loadFailed } from './cache/flight.js'
 import { Flights } from './cache/flights.js'
+import { Keeping } from './cache/keeping.js'
 import { KeyMaker } from './cache/key.js'
+import { LiveReader } from './cache/live-reader.js'
+import { OfflineReader } from './cache/offline-reader.js'
+import { operationCache } from './cache/operation-cache.js'
+import { Owner } from './cache/owner.js'
 import { SecondLevel } from './cache/second-level.js'
 import { SecondStore } from './cache/second-store.js'
-import { waitForSecond } from './cache/second-wait.js'
-import { outranks, Store, type Entry, type Owner } from './cache/store.js'
+import { SecondWait } from './cache/second-wait.js'
+import { Serving } from './cache/serving.js'
+import { Store } from './cache/store.js'
 import { Throttle } from './cache/throttle.js'
-import { deepFreeze, singleUse } from './cache/value.js'
-
-/** What another process refreshes is looked for again after this share of the time in which it does so. */
-const LOOK_AGAIN = 0.1
+import { deepFreeze } from './cache/value.js'
 
 /**
  * The last good answer, for when a live one can't be had (or, with `freshFor`, need not be). Idea: RFC 5861,
  * stale-while-revalidate and stale-if-error; here every value is served with its true age.
  */
-export class StaleCache implements Recoverer, Keeper, Owner {
+export class StaleCache implements Recoverer, Keeper {
   readonly kind = 'stale cache'
   /** Callers may go live; else all that they ever do is read. */
   readonly live: boolean
   /** What the wrapped operation shows as its `cache`. */
   readonly cache: OperationCache<unknown[]>
-  fence = 0
-  fencedAt = -Infinity
-  clearedAt = -Infinity
-  floor = -Infinity
-  readonly counts: CacheCounts = noCounts()
   /** In read-through only: a fresh value, before there is a record of the call. */
   readonly peek: ((args: readonly unknown[], now: number) => Promise<unknown> | undefined) | undefined
-  readonly #clock: Clock
-  readonly #host: PolicyHost
-  readonly #settings: CacheSettings
-  readonly #store: Store
-  readonly #keys: KeyMaker
-  readonly #dumps: Dumps
-  readonly #second: SecondLevel | undefined
-  readonly #flights: Flights
-  readonly #ages = new Ages()
-  readonly #soft: Deadlines<Passenger> | undefined
-  readonly #throttle: Throttle | undefined
+  readonly #keys: CallKeys
+  readonly #serving: Serving
+  readonly #reader: LiveReader | OfflineReader
+  readonly #keeping: Keeping
   readonly #behind: Behind
-  readonly #onOlderVersion: () => void
-  #sequence = 0
-  /** The arguments whose key is known since `peek`, so that nobody's `key` is asked twice. */
-  #peeked: readonly unknown[] | undefined
-  #peekedKey: string | undefined
+  readonly #throttle: Throttle | undefined
+  readonly #wait: SecondWait | undefined
 
   constructor(
     host: PolicyHost,
     settings: CacheSettings,
     store: Store,
     onOlderVersion: () => void,
-    second?: SecondStore,
+    secondStore?: SecondStore,
   ) {
-    const { live, freshFor, softTimeout } = settings
-    this.#host = host
-    this.#clock = host.clock
-    this.#settings = settings
-    this.#store = store
-    this.#onOlderVersion = onOlderVersion
-    this.live = live
-    this.#keys = new KeyMaker(host.operation, settings.key, settings.scope)
-    this.#dumps = this.#makeDumps()
-    this.cache = this.#makeCache()
-    if (second !== undefined && (settings.scope === 'public' || settings.storePrivate))
-      this.#second = this.#secondLevel(second)
-    if (freshFor > 0) this.#throttle = new Throttle(host.clock)
-    if (freshFor > 0 && live) this.peek = (args, now) => this.#peek(args, now)
-    if (softTimeout !== undefined) this.#soft = this.#softAfter(softTimeout)
-    this.#flights = new Flights(
+    const { clock, operation } = host
+    const { live, freshFor } = settings
+    const owner = new Owner()
+    const serving = (this.#serving = new Serving(host, settings, store))
+    const { counts } = serving
+    const maker = new KeyMaker(operation, settings.key, settings.scope)
+    const keys = (this.#keys = new CallKeys(maker, counts, host.report))
+    const dumps = dumpsOf(host, settings, owner, store, maker)
+    const level = secondLevel(host, settings, secondStore, serving, onOlderVersion, owner, store)
+    const wait = (this.#wait = level === undefined ? undefined : new SecondWait(host, level))
+    const throttle = (this.#throttle = freshFor > 0 ? new Throttle(clock) : undefined)
+    const flights = new Flights(
       host.index + 1,
-      (key) => this.#throttle?.failed(key),
+      (key) => throttle?.failed(key),
       () => {
-        this.counts.joined++
+        counts.joined++
         host.tally.add('joins')
       },
     )
-    this.#behind = new Behind(host, freshFor, {
-      store,
-      flights: this.#flights,
-      throttle: this.#throttle,
-      counts: this.counts,
-      nextSequence: () => ++this.#sequence,
-    })
+    const behind = (this.#behind = new Behind(host, freshFor, { owner, store, flights, throttle, counts }))
+    const second = level?.changes
+    const deleting = new Deleting(clock, { owner, store, flights, second, dumps }, counts)
+    const parts = { operation, owner, store, second, throttle, behind, deleting, counts, onOlderVersion }
+    this.#keeping = new Keeping(settings, parts)
+    this.cache = operationCache(host, keys, serving, deleting, dumps)
+    this.live = live
+    if (live) {
+      const reader = new LiveReader(host, settings, serving, { keys, owner, store, wait, flights, throttle, behind })
+      this.#reader = reader
+      this.peek = reader.peek
+    } else this.#reader = new OfflineReader(host, settings, serving, { keys, store, second: level, wait })
   }
 
   answer(call: Call): Promise<unknown> | undefined {
-    const key = call.args === this.#peeked ? this.#peekedKey : this.#keyOf(call.args)
-    this.#peeked = undefined
-    if (!this.live) return this.#read(call, key)
-    if (key === undefined) return undefined
-    call.key = key
-    call.sequence = ++this.#sequence
-    return this.#fromSecond(call, key) ?? this.#answer(call, key, call.began)
-  }
-
-  #answer(call: Call, key: string, now: number): Promise<unknown> | undefined {
-    const { freshFor, staleFor, coalesce } = this.#settings
-    let soft: Deadlines<Passenger> | undefined
-    if (freshFor > 0 || this.#soft !== undefined) {
-      const entry = this.#store.get(key)
-      if (entry !== undefined) {
-        const age = now - entry.startedAt
-        if (!entry.expired && age < freshFor) {
-          if (age >= this.#behind.aheadFrom) this.#behind.ahead(call, key, entry, age)
-          return this.#serveFresh(call, entry, age)
-        }
-        if (age < staleFor && this.#throttle?.holds(key, now) === true && !this.#host.trialDue()) {
-          this.#serveStale(call, entry, age, 'staleThrottled')
-          return call.answered()
-        }
-        // Without anything to serve by then there is no timer.
-        if (this.#soft !== undefined && age + this.#soft.ms < staleFor) soft = this.#soft
-      }
-    }
-    // With no time left nothing may start; what there is to serve is found on the ordinary way.
-    if (call.tooLate(now)) return undefined
-    const joined = coalesce ? this.#flights.join(call, key, soft) : undefined
-    return joined ?? (soft === undefined ? undefined : this.#flights.alone(call, soft))
+    return this.#reader.answer(call)
   }
 
   refresh(pipeline: Pipeline, args: readonly unknown[], options: RefreshOptions): Refresh {
-    const key = this.#keyOf(args)
+    const key = this.#keys.of(args)
     if (key === undefined) throw new OptionError('refresh.args', 'are not cached: key or scope says so, or failed')
     return this.#behind.keep(pipeline, key, args, options)
   }
@@ -155,283 +110,56 @@ export class StaleCache implements Recoverer, Keeper, Owner {
     // A flight tells of its failures itself; this is a call that went alone.
     if (loadFailed(call.attempt)) this.#throttle?.failed(key)
     const why = reasonOf(error)
-    if (this.#serveHeld(call, why)) return true
-    const { clock } = this.#host
-    const wait = call.remaining(clock.now()) <= 0 ? undefined : waitForSecond(this.#second, call, key, clock)
-    if (wait === undefined) return this.#foundNothing()
-    return wait.then(() => !call.done && (this.#serveHeld(call, why) || this.#foundNothing()))
+    const serving = this.#serving
+    if (serving.held(call, why)) return true
+    const { clock } = call.pipeline
+    const wait = call.remaining(clock.now()) <= 0 ? undefined : this.#wait?.until(call, key)
+    if (wait === undefined) return serving.nothing()
+    return wait.then(() => !call.done && (serving.held(call, why) || serving.nothing()))
   }
 
   settle(attempt: Attempt, outcome: Outcome): Error | undefined {
-    const { key } = attempt.call
-    if (key === undefined) return undefined
-    if (outcome === 'success') return this.#keep(attempt, key)
-    if (outcome === 'refused' || outcome === 'cancelled') return undefined
-    // A value that was judged failed has no error to ask about.
-    if (attempt.error !== undefined && this.#settings.evictOn(attempt.error)) this.#evict(key, attempt)
-    return undefined
+    return this.#keeping.settle(attempt, outcome)
   }
+}
 
-  #peek(args: readonly unknown[], now: number): Promise<unknown> | undefined {
-    const key = this.#keyOf(args)
-    const entry = key === undefined ? undefined : this.#store.get(key)
-    if (entry !== undefined && !entry.expired) {
-      const age = now - entry.startedAt
-      if (age < this.#behind.aheadFrom) {
-        this.#countFresh(age)
-        return Promise.resolve(entry.value)
-      }
-    }
-    this.#peeked = args
-    this.#peekedKey = key
-    return undefined
-  }
+function dumpsOf(
+  { clock, dependency, operation }: PolicyHost,
+  { scope, staleFor, freeze }: CacheSettings,
+  owner: Owner,
+  store: Store,
+  keys: KeyMaker,
+): Dumps {
+  const shown = scope === 'public' ? scope : 'private'
+  return new Dumps({ clock, dependency, operation, scope: shown, staleFor, freeze, owner, store, keys })
+}
 
-  /** Before a live call in read-through: with nothing of the key here, what another process has may be fresh. */
-  #fromSecond(call: Call, key: string): Promise<unknown> | undefined {
-    const { freshFor, staleFor } = this.#settings
-    if (this.#second === undefined || freshFor === 0 || call.tooLate(call.began)) return undefined
-    const entry = this.#store.get(key)
-    if (entry !== undefined && call.began - entry.startedAt < staleFor) return undefined
-    return this.#afterSecond(call, key, () => {
-      if (this.#answer(call, key, this.#clock.now()) === undefined) tryOnce(call)
-    })
-  }
-
-  /** Goes on with the call once the second level has brought what it has; undefined when there is nothing to wait for. */
-  #afterSecond(call: Call, key: string, go: () => void): Promise<unknown> | undefined {
-    const wait = waitForSecond(this.#second, call, key, this.#clock)
-    if (wait === undefined) return undefined
-    const promise = call.open(departed)
-    wait
-      .then(() => {
-        if (!call.done) go()
-      })
-      .catch((error: unknown) => {
-        this.#host.report(error)
-        recover(call, error, this.#host.index - 1)
-      })
-    return promise
-  }
-
-  /** `live: false`: what a refresher has put there, or nothing. */
-  #read(call: Call, key: string | undefined): Promise<unknown> {
-    if (key === undefined) return this.#nothing(call)
-    call.key = key
-    return (
-      this.#readHeld(call, key) ??
-      this.#afterSecond(call, key, () => {
-        if (this.#readHeld(call, key) === undefined) void this.#nothing(call)
-      }) ??
-      this.#nothing(call)
-    )
-  }
-
-  #readHeld(call: Call, key: string): Promise<unknown> | undefined {
-    const entry = this.#store.get(key)
-    if (entry === undefined) return undefined
-    const age = this.#clock.now() - entry.startedAt
-    const { freshFor, staleFor } = this.#settings
-    if (age >= staleFor) return undefined
-    if (entry.every !== undefined && age > entry.every) this.#lookAgain(key, entry, age, entry.every)
-    if (!entry.expired && age < freshFor) return this.#serveFresh(call, entry, age)
-    this.#serveStale(call, entry, age, 'staleOffline')
-    return call.answered()
-  }
-
-  /** Behind its readers, once in a tenth of the time in which another process brings a new one. */
-  #lookAgain(key: string, entry: Entry, age: number, every: number): void {
-    if (age < entry.aheadAt) return
-    entry.aheadAt = age + every * LOOK_AGAIN
-    void this.#second?.read(key)
-  }
-
-  #foundNothing(): false {
-    this.counts.empty++
-    return false
-  }
-
-  /** No call is made for it; a fallback further out may have something. */
-  #nothing(call: Call): Promise<unknown> {
-    this.#foundNothing()
-    const { dependency, operation, index } = this.#host
-    const promise = call.promise ?? call.open(departed)
-    const text = `${dependency} (${operation}): nothing has been put there to read, and with live: false nobody calls`
-    recover(call, new UnavailableError(text, { dependency }), index - 1)
-    return promise
-  }
-
-  #softAfter(ms: number): Deadlines<Passenger> {
-    const soft = new Deadlines<Passenger>(this.#clock, ms, 'shared', ({ caller }) => {
-      if (!caller.done && this.#serveHeld(caller, 'staleSlow')) caller.succeed(caller.value)
-    })
-    this.#host.onClose(() => {
-      soft.finish()
-    })
-    return soft
-  }
-
-  #deleteFor(args: readonly unknown[]): boolean {
-    const key = this.#keyOf(args)
-    return key === undefined ? false : this.#delete(key)
-  }
-
-  #expire(args: readonly unknown[]): boolean {
-    const key = this.#keyOf(args)
-    const entry = key === undefined ? undefined : this.#store.get(key)
-    if (entry !== undefined) {
-      entry.expired = true
-      this.#dumps.changedAt = this.#clock.now()
-    }
-    if (key !== undefined) this.#second?.changes.expire(key)
-    return entry !== undefined
-  }
-
-  #clear(): void {
-    this.#flights.closeAll()
-    const now = (this.#dumps.changedAt = this.#clock.now())
-    this.#store.clear(this, this.#sequence, now)
-    this.#second?.changes.clear()
-  }
-
-  #keep(attempt: Attempt, key: string): Error | undefined {
-    const { value, call } = attempt
-    const once = singleUse(value)
-    if (once !== undefined)
-      return new OptionError(
-        `${this.#host.operation}.key`,
-        `a result that is cached must not be ${once}: read it first`,
-      )
-    this.#throttle?.succeeded(key)
-    const { cacheIf, version, freeze } = this.#settings
-    if (cacheIf !== undefined && !cacheIf(value as never, ...(call.args as never[]))) {
-      this.counts.declined++
-      return undefined
-    }
-    if (freeze) deepFreeze(value)
-    const kept = version === undefined ? undefined : version(value as never)
-    const every = this.#behind.every(key)
-    const result = this.#store.write(this, key, value, attempt.startedAt, call.sequence, kept, every)
-    if (result === 'written') {
-      this.counts.written++
-      this.#second?.changes.keep(key, value, attempt.startedAt, kept, every)
-    } else {
-      this.counts[result]++
-      // What it held before is gone here, and must not come back from there.
-      if (result === 'oversize') this.#second?.changes.delete(key, attempt.startedAt)
-      if (result === 'olderVersion') this.#onOlderVersion()
-    }
-    return undefined
-  }
-
-  #delete(key: string): boolean {
-    this.#flights.close(key)
-    this.#second?.changes.delete(key)
-    const now = (this.#dumps.changedAt = this.#clock.now())
-    return this.#store.delete(key, { owner: this, sequence: this.#sequence, startedAt: now })
-  }
-
-  /** The thing was gone when that call asked: what a later one brought stays. */
-  #evict(key: string, { call: { sequence }, startedAt }: Attempt): void {
-    this.#second?.changes.delete(key, startedAt)
-    const entry = this.#store.get(key)
-    if (entry !== undefined && outranks(entry, sequence, startedAt)) return
-    this.#dumps.changedAt = this.#clock.now()
-    if (this.#store.delete(key, { owner: this, sequence, startedAt })) this.counts.evicted++
-  }
-
-  #makeDumps(): Dumps {
-    const { clock, dependency, operation } = this.#host
-    const { scope, staleFor, freeze } = this.#settings
-    return new Dumps({
+/** @returns undefined without a store, or where what is private stays in this process */
+function secondLevel(
+  { clock, dependency, operation }: PolicyHost,
+  { scope, storePrivate, staleFor, freeze }: CacheSettings,
+  secondStore: SecondStore | undefined,
+  { counts }: Serving,
+  olderVersion: () => void,
+  owner: Owner,
+  store: Store,
+): SecondLevel | undefined {
+  if (secondStore === undefined || (scope !== 'public' && !storePrivate)) return undefined
+  return new SecondLevel(
+    {
       clock,
       dependency,
       operation,
-      scope: scope === 'public' ? scope : 'private',
       staleFor,
-      freeze,
-      owner: this,
-      store: this.#store,
-      keys: this.#keys,
-      sequence: () => this.#sequence,
-    })
-  }
-
-  #makeCache(): OperationCache<unknown[]> {
-    const dumps = this.#dumps
-    const { clock, background, report } = this.#host
-    return {
-      delete: (...args) => this.#deleteFor(args),
-      expire: (...args) => this.#expire(args),
-      clear: () => {
-        this.#clear()
+      counts,
+      arrived: (key, arrival) => {
+        if (freeze) deepFreeze(arrival.value)
+        store.admit(owner, key, arrival)
       },
-      counts: () => ({ ...this.counts }),
-      ages: () => this.#ages.served,
-      dump: (options) => dumps.dump(options),
-      load: (dump) => dumps.load(dump),
-      [CACHES]: { clock, background, sources: () => [dumps], report },
-    }
-  }
-
-  #secondLevel(store: SecondStore): SecondLevel {
-    const { clock, dependency, operation } = this.#host
-    const { staleFor, freeze } = this.#settings
-    return new SecondLevel(
-      {
-        clock,
-        dependency,
-        operation,
-        staleFor,
-        counts: this.counts,
-        arrived: (key, arrival) => {
-          if (freeze) deepFreeze(arrival.value)
-          this.#store.admit(this, key, arrival)
-        },
-        olderVersion: this.#onOlderVersion,
-      },
-      store,
-    )
-  }
-
-  #serveFresh(call: Call, entry: Entry, age: number): Promise<unknown> {
-    this.#countFresh(age)
-    call.serve(entry.value, 'fresh', age, false)
-    return call.answered()
-  }
-
-  #countFresh(age: number): void {
-    this.counts.fresh++
-    this.#host.tally.fresh()
-    this.#ages.record(age)
-  }
-
-  #serveHeld(call: Call, why: StaleReason): boolean {
-    const entry = this.#store.get(call.key!)
-    if (entry === undefined) return false
-    const age = this.#clock.now() - entry.startedAt
-    if (age >= this.#settings.staleFor) return false
-    this.#serveStale(call, entry, age, why)
-    return true
-  }
-
-  #serveStale(call: Call, entry: Entry, age: number, why: StaleReason): void {
-    this.counts.stale++
-    this.counts[why]++
-    this.#host.tally.add('stale')
-    this.#ages.record(age)
-    call.serve(entry.value, 'stale', age, entry.expired || age >= this.#settings.freshFor)
-  }
-
-  #keyOf(args: readonly unknown[]): string | undefined {
-    try {
-      return this.#keys.of(args)
-    } catch (error) {
-      this.counts.keyErrors++
-      this.#host.report(error)
-      return undefined
-    }
-  }
+      olderVersion,
+    },
+    secondStore,
+  )
 }
 
 const schema = group({ ...staleEntries, ...cacheEntries })

@@ -4,6 +4,7 @@ import type { Refresh, RefreshOptions } from '../../core/wrapped.js'
 import type { CacheCounts } from './counts.js'
 import type { Flight } from './flight.js'
 import type { Flights } from './flights.js'
+import type { Owner } from './owner.js'
 import { Refresher } from './refresher.js'
 import type { Entry, Store } from './store.js'
 import type { Throttle } from './throttle.js'
@@ -16,12 +17,11 @@ const LATER = 0.05
 
 /** What it needs of the cache. */
 export interface Loads {
+  readonly owner: Owner
   readonly store: Store
   readonly flights: Flights
   readonly throttle: Throttle | undefined
   readonly counts: CacheCounts
-  /** The place of the next call among all calls of the operation. */
-  readonly nextSequence: () => number
 }
 
 /** Loads that no caller waits for: ahead of a value's time, when it is read; and again and again, by a refresher. */
@@ -74,11 +74,11 @@ export class Behind {
   }
 
   #load(call: Call, key: string): Flight | undefined {
-    const { flights, counts, nextSequence } = this.#loads
+    const { flights, counts, owner } = this.#loads
     const flying = flights.get(key)
     if (flying !== undefined) return flying
     call.key = key
-    call.sequence = nextSequence()
+    call.sequence = ++owner.sequence
     call.shared = call.behind = true
     const flight = flights.takeOff(call, key)
     if (flight?.refused === false) counts.refreshed++

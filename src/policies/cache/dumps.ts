@@ -14,7 +14,8 @@ import { flag, group, parse } from '../../core/options.js'
 import { carriable } from './carriable.js'
 import { DumpLoading } from './loading.js'
 import type { KeyMaker } from './key.js'
-import type { Entry, Owner, Store, Version } from './store.js'
+import type { Owner } from './owner.js'
+import type { Entry, Store, Version } from './store.js'
 import { WallTime } from './wall-time.js'
 
 const schema = group({ private: v.optional(flag) })
@@ -30,8 +31,6 @@ export interface Dumped {
   readonly owner: Owner
   readonly store: Store
   readonly keys: KeyMaker
-  /** Of its last call. */
-  readonly sequence: () => number
 }
 
 /** Makes dumps of one operation's values, and takes them in. */

@@ -77,7 +77,7 @@ export class DumpLoading implements Loading {
   #take(given: unknown): keyof LoadCounts {
     if (typeof given !== 'object' || given === null) return 'malformed'
     const { key: short, value, at, version: carried, expired } = given as Record<string, unknown>
-    const { clock, owner, store, staleFor, sequence, freeze, keys } = this.#of
+    const { clock, owner, store, staleFor, freeze, keys } = this.#of
     const key = keys.lengthen(short)
     const version = carried === undefined ? undefined : v.safeParse(versionSchema, carried)
     if (key === undefined || !isStamp(at) || at > this.#madeAt || version?.success === false) return 'malformed'
@@ -88,7 +88,7 @@ export class DumpLoading implements Loading {
       owner,
       value,
       startedAt,
-      sequence: sequence(),
+      sequence: owner.sequence,
       version: version?.output,
       expired: expired === true,
       loaded: true,
@@ -108,8 +108,8 @@ export class DumpLoading implements Loading {
 
   /** What was deleted or cleared there is no longer served here either, if it came from an older dump. */
   #forget(deleted: readonly (readonly [short: string, at: number])[]): void {
-    const { owner, store, keys, sequence } = this.#of
-    const of = { owner, sequence: sequence() }
+    const { owner, store, keys } = this.#of
+    const of = { owner, sequence: owner.sequence }
     if (this.#cleared > owner.clearedAt) store.clearLoaded({ ...of, startedAt: this.#cleared })
     for (const [short, at] of deleted) {
       const key = keys.lengthen(short)

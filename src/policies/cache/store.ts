@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Owner } from './owner.js'
 
 /** What is kept of one key. */
 export interface Entry {
@@ -21,18 +22,6 @@ export interface Entry {
 
 /** Something that grows with every change of the value at its source. */
 export type Version = number | bigint | string | Date
-
-/** The operation that an entry belongs to. */
-export interface Owner {
-  /** Calls up to this sequence may not write a key that has no entry: it was cleared or evicted after they began. */
-  fence: number
-  /** The same for values of dumps, which have a start and no sequence: one that began by then was pushed out. */
-  fencedAt: number
-  /** One that began by then was deleted. */
-  clearedAt: number
-  /** Nor may calls that began before it: what another process had brought later was evicted. Monotonic. */
-  floor: number
-}
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000

@@ -20,6 +20,7 @@ import { startMemcached } from '../../support/servers/memcached.js'
 import { startPostgres } from '../../support/servers/postgres.js'
 import { startRedis } from '../../support/servers/redis.js'
 import type { Server } from '../../support/servers/server.js'
+import { SlowProxy } from '../../support/servers/slow-proxy.js'
 
 interface Real extends Loads {
   /** Nothing is left to write. */
@@ -105,7 +106,7 @@ const readThrough: Own = { freshFor: 1_000_000, staleFor: 1e10 }
 const misses = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6']
 
 /** What holds of every store that is a server. */
-function ofServer(start: () => Promise<Server>, connect: (server: Server) => Keyv): void {
+function ofServer(start: () => Promise<Server>, connect: (server: { url: string }) => Keyv): void {
   const begin = async () => {
     const server = await start()
     onTestFinished(() => server.stop())
@@ -162,6 +163,36 @@ function ofServer(start: () => Promise<Server>, connect: (server: Server) => Key
     expect(counts(rig)['secondFailures']).toBeGreaterThanOrEqual(1)
     server.resume()
     await recovered(rig)
+  })
+
+  it('replies that take 400 ms: one call waits 50 ms, the next nothing, and a late one replaces nothing newer', async () => {
+    const { server, keyv } = await begin()
+    const raw = keyv()
+    await written(process(keyv(), readThrough), 'a', 'old')
+    const proxy = await SlowProxy.before(server.port)
+    onTestFinished(() => {
+      proxy.stop()
+    })
+    const slow = opened(connect({ url: server.url.replace(`:${server.port}`, `:${proxy.port}`) }))
+    const rig = process(slow, readThrough)
+    await rig.clock.advance(100)
+    await written(rig, 'c', 'held')
+    proxy.delay = 400
+    const call = watch(rig.load('a'))
+    await rig.clock.advance(50)
+    rig.last().open('new')
+    await settle()
+    expect(call.value).toBe('new')
+    expect(await wentLiveAtOnce(rig, misses)).toBe(misses.length)
+    expect(await rig.load.outcome('c')).toMatchObject({ value: 'held', source: 'fresh' })
+    expect(counts(rig)['secondFailures']).toBe(1)
+    // Slow as they are, the writes get there behind their callers, after the late reply of that read.
+    await until(async () => ((await raw.get(keyOf('a'))) as { value: unknown }).value === 'new')
+    expect(await rig.load.outcome('a')).toMatchObject({ value: 'new', source: 'fresh' })
+    proxy.delay = 0
+    await recovered(rig)
+    expect(await rig.load.outcome('a')).toMatchObject({ value: 'new' })
+    expect(await raw.get(keyOf('a'))).toMatchObject({ value: 'new' })
   })
 
   it('what comes back from an older dump replaces nothing newer, and is repaired by the next write', async () => {
