@@ -229,12 +229,7 @@ export class Call implements Listed<Call> {
       this.rejecter = reject
     })
     const signal = this.options?.signal
-    if (signal !== undefined) {
-      this.abortListener = () => {
-        this.departure?.(signal.reason, this)
-      }
-      signal.addEventListener('abort', this.abortListener, { once: true })
-    }
+    if (signal !== undefined) this.listenTo(signal)
     this.around?.enter(this)
     return this.promise
   }
@@ -291,6 +286,13 @@ export class Call implements Listed<Call> {
   deadlineError(): DeadlineError {
     const { dependency, name } = this.pipeline
     return new DeadlineError(`${dependency} (${name}): no time left for the call`, { dependency })
+  }
+
+  private listenTo(signal: AbortSignal): void {
+    this.abortListener = () => {
+      this.departure?.(signal.reason, this)
+    }
+    signal.addEventListener('abort', this.abortListener, { once: true })
   }
 
   private end(error: unknown, failed: boolean): void {

@@ -2,7 +2,7 @@ import { ambient, inside } from './ambient.js'
 import { Attempt } from './attempt.js'
 import type { Call, Departing, Injection, Pipeline } from './call.js'
 import { FailedValueError, InvariantError, isClientError, told, type CofferdamError } from './errors.js'
-import type { Departure, Outcome, Recovery } from './guard.js'
+import type { Departure, Guard, Outcome, Recovery } from './guard.js'
 import { isThenable } from './thenable.js'
 
 /**
@@ -76,28 +76,31 @@ function enter(attempt: Attempt): void {
       entry = error instanceof Error ? error : new Error(`guard ${guard.kind} threw`, { cause: error })
     }
     if (entry === undefined) attempt.entered++
-    else if (entry instanceof Promise) {
-      entry.then(
-        () => {
-          // The caller may have left between the grant and now; what was granted must go back.
-          if (attempt.phase === 'done') guard.settle(attempt, 'cancelled')
-          else {
-            attempt.entered++
-            attempt.startedAt = attempt.call.pipeline.clock.now()
-            resume(attempt)
-          }
-        },
-        (error: unknown) => {
-          refuse(attempt, error)
-        },
-      )
-      return
-    } else {
-      refuse(attempt, entry)
+    else {
+      if (entry instanceof Promise) wait(attempt, guard, entry)
+      else refuse(attempt, entry)
       return
     }
   }
   run(attempt)
+}
+
+/** Apart from `enter`, where its closures would cost every call a record of their surroundings for each guard. */
+function wait(attempt: Attempt, guard: Guard, entry: Promise<void>): void {
+  entry.then(
+    () => {
+      // The caller may have left between the grant and now; what was granted must go back.
+      if (attempt.phase === 'done') guard.settle(attempt, 'cancelled')
+      else {
+        attempt.entered++
+        attempt.startedAt = attempt.call.pipeline.clock.now()
+        resume(attempt)
+      }
+    },
+    (error: unknown) => {
+      refuse(attempt, error)
+    },
+  )
 }
 
 /** Goes on after a wait, in which what the guards knew may have changed. */
@@ -315,19 +318,24 @@ export function recover(call: Call, error: unknown, from = call.pipeline.recover
       recoveredBy(call, recovered)
       return
     }
-    recovered.then(
-      (later) => {
-        if (later === false) recover(call, error, i - 1)
-        else recoveredBy(call, later)
-      },
-      () => {
-        recover(call, error, i - 1)
-      },
-    )
+    recoverLater(call, error, i, recovered)
     return
   }
   if (call.failedValue) call.succeed(call.value)
   else call.fail(told(error))
+}
+
+/** Apart, for the same reason as `wait`. */
+function recoverLater(call: Call, error: unknown, index: number, recovery: Promise<Recovery>): void {
+  recovery.then(
+    (later) => {
+      if (later === false) recover(call, error, index - 1)
+      else recoveredBy(call, later)
+    },
+    () => {
+      recover(call, error, index - 1)
+    },
+  )
 }
 
 function recoveredBy(call: Call, how: true | 'again'): void {
