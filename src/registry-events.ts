@@ -80,7 +80,7 @@ export function who(call: Call): Who {
 export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
   const injected = call.injected ? ({ injected: true } as const) : {}
   const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began, ...injected }
-  if (!failed) return { ...story, source: call.source }
+  if (!failed) return { ...story, source: call.story.source }
   return { ...story, code: codeOf(error) }
 }
 

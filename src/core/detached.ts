@@ -38,9 +38,8 @@ export function beginDetached(caller: Call): Promise<unknown> {
   bound(pipeline.clock, result, patience, late).then(
     (value) => {
       caller.error = work.error
-      caller.alternative = work.alternative
       caller.injected = work.injected
-      caller.serve(value, work.source, work.age, work.stale)
+      caller.serve(value, work.story)
       caller.succeed(value)
     },
     (error: unknown) => {

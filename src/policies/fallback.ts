@@ -116,8 +116,7 @@ export class Fallback implements Recoverer {
   #serve(call: Call, index: number, { value, age = 0, stale = false }: Given): boolean {
     if (call.done) return false
     this.#host.tally.fellBack(call.attempt)
-    call.alternative = index
-    return call.serve(value, 'fallback', age, stale)
+    return call.serve(value, { source: 'fallback', stale, age, alternative: index })
   }
 }
 

@@ -44,7 +44,7 @@ function tracingRecoverer(name: string, trace: string[], serves = false): Recove
       },
       recover: (call) => {
         trace.push(`${name} recovers`)
-        return serves && call.serve(name, 'fallback', 0, false)
+        return serves && call.serve(name, { source: 'fallback', stale: false, age: 0 })
       },
       settle: (_, outcome: Outcome) => {
         trace.push(`${name} sees: ${outcome}`)

@@ -26,7 +26,7 @@ export class Serving {
 
   fresh(call: Call, entry: Entry, age: number): Promise<unknown> {
     this.countFresh(age)
-    call.serve(entry.value, 'fresh', age, false)
+    call.serve(entry.value, { source: 'fresh', stale: false, age })
     return call.answered()
   }
 
@@ -41,7 +41,7 @@ export class Serving {
     this.counts[why]++
     this.#host.tally.add('stale')
     this.#ages.record(age)
-    call.serve(entry.value, 'stale', age, entry.expired || age >= this.#settings.freshFor)
+    call.serve(entry.value, { source: 'stale', stale: entry.expired || age >= this.#settings.freshFor, age })
   }
 
   /** @returns whether there was a value that may still be served */
