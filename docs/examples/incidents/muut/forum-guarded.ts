@@ -1,4 +1,4 @@
-import { createRegistry, identity, monotonic } from 'cofferdam'
+import { createRegistry, identity, monotonic, type CallContext } from 'cofferdam'
 import type { Data } from './forum.js'
 import { postMessage, readRunId, readThread, readVersion, type ReadThread, type Redis } from './threads.js'
 
@@ -13,7 +13,7 @@ export function guardedForum(redis: Redis): Data {
       monotonic('versions', () => readVersion(redis), { every: 1_000 }),
     ],
   })
-  const load = dependency.wrap((_context, thread: number) => readThread(redis, thread), {
+  const load = dependency.wrap((_context: CallContext, thread: number) => readThread(redis, thread), {
     name: 'load-thread',
     key: (thread) => `${thread}`,
     scope: 'public',
@@ -21,10 +21,13 @@ export function guardedForum(redis: Redis): Data {
     // Between two polls another server could answer.
     invariant: identity('server', runId, { of: ({ server }: ReadThread) => server }),
   })
-  const post = dependency.wrap((_context, thread: number, text: string) => postMessage(redis, thread, text), {
-    name: 'post-message',
-    idempotent: false,
-    invariant: monotonic('versions'),
-  })
+  const post = dependency.wrap(
+    (_context: CallContext, thread: number, text: string) => postMessage(redis, thread, text),
+    {
+      name: 'post-message',
+      idempotent: false,
+      invariant: monotonic('versions'),
+    },
+  )
   return { registry, load, post }
 }

@@ -8,9 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createRegistry, keepTrying } from 'cofferdam'
 import { createClient } from 'redis'
 import { endWithParent } from '../../replay/child.js'
+import { BACKOFF, CONNECTIONS } from './pace.js'
 
-/** To read, to write, to publish and to listen. */
-const CONNECTIONS = 4
 const PAUSE = 25
 const LIFETIME = 2_000
 
@@ -21,6 +20,7 @@ async function connectToRedis(): Promise<void> {
   for (let number = 0; number < CONNECTIONS; number++) {
     const client = createClient({ url: url!, socket: { reconnectStrategy: false } })
     client.on('error', () => undefined)
+    process.send?.('connects')
     await client.connect()
   }
 }
@@ -30,7 +30,7 @@ const dependency = createRegistry().dependency('redis')
 const connected =
   stateFile === undefined
     ? connectToRedis
-    : () => keepTrying(connectToRedis, { dependency, stateFile, backoff: { atMost: 5_000 } })
+    : () => keepTrying(connectToRedis, { dependency, stateFile, backoff: BACKOFF })
 
 async function askArchive(): Promise<void> {
   const archive = connect(Number(port), '127.0.0.1')

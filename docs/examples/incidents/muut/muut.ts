@@ -1,13 +1,12 @@
 // A start-up that loops takes all of Redis' places; Redis dies, comes back with an old dump, and the old data replace
 // the newer. See docs/incidents/muut.md.
 import { Started } from '../../replay/started.js'
-import type { Phase } from '../../replay/recording.js'
 import { playUnderLoad } from '../../replay/under-load.js'
 import type { Incident, Print, Replay } from '../incident.js'
 import { Archive } from './archive.js'
 import { startHalf } from './half.js'
-import { accept, acknowledge, restore } from './operator.js'
-import { outcome, type Seen } from './outcome.js'
+import { outcome } from './outcome.js'
+import { script } from './script.js'
 
 /** Of each kind: threads that are read, and messages that are posted. */
 const perSecond = 10
@@ -34,38 +33,8 @@ async function playOn(started: Started, print: Print): Promise<Replay> {
     startHalf('guarded', archive.port, started),
     startHalf('unguarded', archive.port, started),
   ])
-  const halves = [unguarded, guarded]
-  const seen: Seen = { restored: { guarded: 0, unguarded: 0 } }
-
-  const phases: Phase[] = [
-    { name: 'healthy', what: 'all is well', seconds: 5 },
-    { name: 'looping', what: 'an archive stops, a start-up loops', seconds: 8, begin: () => archive.stop() },
-    {
-      name: 'respawned',
-      what: 'Redis dies and comes back old',
-      seconds: 8,
-      begin: async () => {
-        await Promise.all(
-          halves.map(async ({ redis }) => {
-            await redis.kill()
-            await redis.restart()
-          }),
-        )
-      },
-    },
-    {
-      name: 'repaired',
-      what: 'what is left is put back',
-      seconds: 8,
-      begin: async () => {
-        await archive.start()
-        seen.before = await acknowledge(guarded.forum.url)
-        seen.restored = { guarded: await restore(guarded), unguarded: await restore(unguarded) }
-        seen.after = await acknowledge(guarded.forum.url)
-        seen.trusted = await Promise.all([accept(guarded.forum.url), accept(guarded.copy.url)])
-      },
-    },
-  ]
+  const halves = { guarded, unguarded }
+  const { phases, seen } = script(archive, halves)
   const recordings = await playUnderLoad({
     loads: {
       unguarded: unguarded.visitors.read,
@@ -83,6 +52,6 @@ async function playOn(started: Started, print: Print): Promise<Replay> {
     recordings,
     perSecond,
     counted: 'good answers a second',
-    ...(await outcome(recordings, { guarded, unguarded }, seen)),
+    ...(await outcome(recordings, halves, seen)),
   }
 }

@@ -1,20 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Acknowledged, Mode } from 'cofferdam'
 import { figures, figuresOf } from '../../replay/figures.js'
 import type { Recording } from '../../replay/recording.js'
 import type { Claim, Measure } from '../incident.js'
 import { threadsAt, type Half, type Variant } from './half.js'
-
-/** What happened in the course of it. */
-export interface Seen {
-  /** Threads for which there was something newer than what Redis had. */
-  restored: Record<Variant, number>
-  /** What the operator was told before that, and after it. */
-  before?: Acknowledged
-  after?: Acknowledged
-  /** What forum and copy said of Redis in the end. */
-  trusted?: Mode[]
-}
+import { mostConnections } from './pace.js'
+import type { Seen } from './script.js'
 
 /** What one half came to. */
 interface Damage {
@@ -33,25 +23,34 @@ interface Damage {
 export async function outcome(
   recordings: readonly Recording[],
   halves: Readonly<Record<Variant, Half>>,
-  { restored, before, after, trusted }: Seen,
+  seen: Seen,
 ): Promise<{ measures: Measure[]; claims: Claim[] }> {
   const [unguarded, guarded] = await Promise.all([damageOf(halves.unguarded), damageOf(halves.guarded)])
   const row = (what: string, value: (damage: Damage) => number | string): Measure => ({
     what,
     values: { unguarded: `${value(unguarded)}`, guarded: `${value(guarded)}` },
   })
+  const noticed = (what: string, { unguarded, guarded }: Record<Variant, number>): Measure => ({
+    what,
+    values: { unguarded: `${unguarded}`, guarded: `${guarded}` },
+  })
   const measures: Measure[] = [
     row('starts of the process with the bug', ({ starts }) => starts),
+    noticed('connections that it opened while it looped', seen.connections),
     row('clients of Redis at once, at most (of 64)', ({ most }) => most),
     row('healthy client refused, of its visits', ({ refused, served }) => `${refused} of ${refused + served}`),
     row('threads shown without an accepted message', ({ incomplete }) => incomplete),
     row('messages accepted', ({ accepted }) => accepted),
     row('accepted messages lost', ({ lost }) => lost),
     row('accepted messages lost on the copy’s disk', ({ lostOnDisk }) => lostOnDisk),
+    noticed('threads of the copy that went back', seen.wentBack),
     row('older values that the copy refused', ({ older }) => older),
-    { what: 'threads put back', values: { unguarded: `${restored.unguarded}`, guarded: `${restored.guarded}` } },
+    noticed('threads put back by the operator', seen.restored),
   ]
+  const { before, after, trusted, connections, wentBack } = seen
   const brokenAfter = after?.broken.map(({ invariant }) => invariant).join(', ')
+  const seconds = (seen.looped / 1_000).toFixed(1)
+  const most = mostConnections(seen.looped)
   const posted = figuresOf(figures(recordings), 'guarded messages', 'repaired').good
   return {
     measures,
@@ -59,9 +58,14 @@ export async function outcome(
       { says: `unguarded: a healthy client was refused ${unguarded.refused} times`, holds: unguarded.refused > 0 },
       { says: `unguarded: ${unguarded.lost} accepted messages were lost`, holds: unguarded.lost > 0 },
       { says: `unguarded: ${unguarded.lostOnDisk} of them on the copy’s disk too`, holds: unguarded.lostOnDisk > 0 },
+      { says: `unguarded: ${wentBack.unguarded} threads of the copy went back`, holds: wentBack.unguarded > 0 },
       {
         says: `guarded: the process with the bug was started again ${guarded.starts - 1} times all the same`,
         holds: guarded.starts > 2,
+      },
+      {
+        says: `guarded: in ${seconds} s of that it opened ${connections.guarded} connections (at most ${most})`,
+        holds: connections.guarded > 0 && connections.guarded <= most,
       },
       {
         says: `guarded: a healthy client was refused ${guarded.refused} times, and served ${guarded.served} (never refused)`,
@@ -71,6 +75,7 @@ export async function outcome(
         says: `guarded: ${guarded.lost} of ${guarded.accepted} accepted messages were lost, ${guarded.lostOnDisk} on the copy’s disk (none)`,
         holds: guarded.accepted > 0 && guarded.lost === 0 && guarded.lostOnDisk === 0,
       },
+      { says: `guarded: ${wentBack.guarded} threads of the copy went back (none)`, holds: wentBack.guarded === 0 },
       {
         says: `guarded: ${guarded.incomplete} threads were shown without an accepted message (none)`,
         holds: guarded.incomplete === 0,
@@ -85,7 +90,7 @@ export async function outcome(
       },
       {
         says: `guarded: then Redis was trusted again, and ${posted} messages were accepted`,
-        holds: trusted?.every((mode) => mode === 'available') === true && posted > 0,
+        holds: trusted.length === 2 && trusted.every((mode) => mode === 'available') && posted > 0,
       },
     ],
   }

@@ -5,6 +5,8 @@ import { endChild, startChild } from '../../replay/child.js'
 /** Starts a process again whenever it ends, at once: “respawn”, as start-up scripts say. */
 export class Supervisor {
   starts = 0
+  /** Connections that it has opened, or tried to. */
+  connections = 0
   readonly #args: readonly string[]
   #child: ChildProcess
   #stopped = false
@@ -22,6 +24,7 @@ export class Supervisor {
   #start(): ChildProcess {
     this.starts++
     const child = startChild(fileURLToPath(new URL('importer.ts', import.meta.url)), this.#args)
+    child.on('message', () => this.connections++)
     child.on('exit', () => {
       if (!this.#stopped) this.#child = this.#start()
     })
