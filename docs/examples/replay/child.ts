@@ -24,4 +24,6 @@ export async function endChild(child: ChildProcess, signal: NodeJS.Signals = 'SI
 export function endWithParent(): void {
   process.on('SIGINT', () => undefined)
   process.on('disconnect', () => process.exit())
+  // It may have gone while this one was still starting.
+  if (!process.connected) process.exit()
 }

@@ -23,7 +23,8 @@ export function plot(recordings: readonly Recording[], { title, subtitle, perSec
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'system-ui, sans-serif' },
     title: { text: title, subtext: subtitle, left: 24, top: 12 },
-    legend: { right: 24, top: 20, itemGap: 24, data: recordings.map(({ variant }) => variant) },
+    // Beside the subtitle: titles are long.
+    legend: { right: 24, top: 44, itemGap: 24, data: recordings.map(({ variant }) => variant) },
     grid: { left: 56, right: 24, top: 92, bottom: 52 },
     xAxis: {
       type: 'value',
