@@ -1,4 +1,5 @@
+import { directedEdge } from './directed-edge/directed-edge.js'
 import type { Incident } from './incident.js'
 
 /** In the order in which they are told. */
-export const incidents: readonly Incident[] = []
+export const incidents: readonly Incident[] = [directedEdge]
