@@ -70,17 +70,17 @@ function script(sites: readonly Site[], alarms: Map<Site, number>): Phase[] {
     },
     {
       name: 'check',
-      what: 'its own record too',
+      what: 'its record too',
       seconds: 5,
       begin: both((site) => {
         alarms.set(site, site.outside.acted)
         return misplaceCheck(site.directory)
       }),
     },
-    { name: '404', what: 'the check account is gone', seconds: 5, begin: both((site) => loseCheck(site.directory)) },
+    { name: '404', what: 'account gone', seconds: 5, begin: both((site) => loseCheck(site.directory)) },
     {
       name: 'repair',
-      what: 'all indexes are rebuilt',
+      what: 'in its turn, each',
       seconds: 6,
       begin: async () => {
         repairs = Promise.all(sites.map((site) => site.repair()))

@@ -16,8 +16,10 @@ const EVERY = 250
 /**
  * The same with a dependency for each instance. One that isn't ready is sent nothing; one that has become ready begins
  * with one page at a time, and has more from moment to moment.
+ *
+ * @param rampFor until it has its full share, ms
  */
-export function guardedBalancer(): Balancer {
+export function guardedBalancer(rampFor = 3_000): Balancer {
   const registry = createRegistry()
   const instances: Gated[] = []
   const over = new AbortController()
@@ -46,7 +48,7 @@ export function guardedBalancer(): Balancer {
         // A full one doesn't have pages wait: there are others.
         bulkhead: { slots: 20, queue: 0 },
         circuit: {
-          rampFor: 3_000,
+          rampFor,
           isFailure: ({ error, value }) => error !== undefined || (value as Passed).status >= 500,
         },
       })

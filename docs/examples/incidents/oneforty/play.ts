@@ -67,7 +67,7 @@ function script(sites: readonly Site[], node: Server): Phase[] {
     { name: 'healthy', what: 'but swap alerts flap', seconds: 9 },
     {
       name: 'killed',
-      what: 'an instance and its cache node',
+      what: 'instance and cache node',
       seconds: 9,
       // The machine locks up: who has a connection to it waits.
       begin: async () => {
