@@ -10,7 +10,7 @@ describeWith('memcached', 'oneforty, played again', () => {
     const { claims, recordings } = await oneforty.play(() => undefined)
     expect(claims.filter(({ holds }) => !holds)).toEqual([])
     expect(claims.filter(({ says }) => says.startsWith('unguarded'))).toHaveLength(3)
-    expect(claims.filter(({ says }) => says.startsWith('guarded'))).toHaveLength(4)
+    expect(claims.filter(({ says }) => says.startsWith('guarded'))).toHaveLength(5)
     expect(recordings.map(({ variant }) => variant)).toEqual(['guarded', 'unguarded'])
   })
 })

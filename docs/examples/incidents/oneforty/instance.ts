@@ -13,6 +13,8 @@ export interface Instance {
   install: () => Promise<void>
   /** Resolves when it says that it is ready; at once when it knows no such thing. */
   ready: () => Promise<void>
+  /** How often it has asked a cache node and got no answer in time. */
+  inVain: () => Promise<number>
   /** At once, as when its machine is gone. */
   kill: () => Promise<void>
 }
@@ -33,6 +35,7 @@ export async function startInstance(running: Running): Promise<Instance> {
     async ready() {
       while ((await fetch(`${url}/ready`)).status === 503) await sleep(50)
     },
+    inVain: async () => (await (await fetch(`${url}/in-vain`)).json()) as number,
     kill: () => endChild(child, 'SIGKILL'),
   }
 }

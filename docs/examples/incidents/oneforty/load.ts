@@ -7,7 +7,7 @@ const goodWithin = 1_000
 /** Pages that everybody wants. */
 const popular = 20
 /** One in so many is a page that nobody has asked for yet. */
-const newOne = 5
+const newOne = 30
 
 /** What an instance did, by its name. */
 export interface Served {

@@ -43,6 +43,7 @@ function measures({ outcomes }: Played, all: readonly Figures[]): Measure[] {
     measure('messages about swap space', (variant) => outcomes[variant].messages.length),
     measure('99 of 100 pages within, healthy, ms', (variant) => p99(all, variant, ['healthy']).toFixed(0)),
     measure('the same with a dead cache node, ms', (variant) => p99(all, variant, dead).toFixed(0)),
+    measure('times that node was asked in vain, by one instance', (variant) => outcomes[variant].inVain),
     measure('pages lost to the unready instance', (variant) => outcomes[variant].newcomer.errors),
     measure('pages that it served', (variant) => outcomes[variant].newcomer.pages),
   ]
@@ -75,12 +76,17 @@ function claims({ outcomes }: Played, all: readonly Figures[]): Claim[] {
       holds: slowdown(all, 'guarded') <= 1.5,
     },
     {
+      // Once somebody waited, for as many parts as were asked for just then. Trials and writes go on, and nobody waits.
+      says: `guarded: the dead cache node was asked ${guarded.inVain} times (at least 1, at most 30; unguarded ${unguarded.inVain})`,
+      holds: guarded.inVain >= 1 && guarded.inVain <= 30 && unguarded.inVain > 100,
+    },
+    {
       says: `guarded: ${guarded.newcomer.errors} pages lost to the new instance, which served ${guarded.newcomer.pages}`,
       holds: guarded.newcomer.errors === 0 && guarded.newcomer.pages > 0,
     },
     {
-      says: `guarded: at least ${percent(worst)} good pages in every phase (at least 99 %)`,
-      holds: worst >= 0.99,
+      says: `guarded: at least ${percent(worst)} good pages in every phase (at least 98 %)`,
+      holds: worst >= 0.98,
     },
   ]
 }

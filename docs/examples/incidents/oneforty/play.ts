@@ -13,6 +13,8 @@ export interface Outcome {
   messages: readonly string[]
   /** How often it came to be short, in the eyes of what looked at it. */
   timesShort: number
+  /** How often the instance that was left has asked the dead cache node. */
+  inVain: number
   /** Of the instance that was started in the place of the one that was lost. */
   newcomer: Served
 }
@@ -23,7 +25,7 @@ export interface Played {
 }
 
 /** How long the database takes for one part of a page, ms. */
-const databaseTakes = 60
+const databaseTakes = 90
 /** How long the packages of a new instance take, after it listens, ms. */
 const installsIn = 3_000
 
@@ -45,11 +47,12 @@ export async function play(print: Print): Promise<Played> {
 
     const visits = Object.fromEntries(sites.map((site) => [site.variant, site.visits]))
     const progress = progressLines(visits, pagesPerSecond)
-    const phases = await playPhases(script(sites, nodes[0]!), print, () => {
+    const inVain = new Map<Site, number>()
+    const phases = await playPhases(script(sites, nodes[0]!, inVain), print, () => {
       print(progress())
     })
     await Promise.all(sites.map((site) => site.quiet()))
-    const [guarded, unguarded] = sites.map(outcome)
+    const [guarded, unguarded] = sites.map((site) => outcome(site, inVain.get(site)!))
     return {
       recordings: sites.map(({ variant, visits }) => ({ variant, phases, visits })),
       outcomes: { guarded: guarded!, unguarded: unguarded! },
@@ -61,16 +64,18 @@ export async function play(print: Print): Promise<Played> {
   }
 }
 
-function script(sites: readonly Site[], node: Server): Phase[] {
+/** @param inVain how often the dead cache node was asked is put here */
+function script(sites: readonly Site[], node: Server, inVain: Map<Site, number>): Phase[] {
   return [
     { name: 'warm-up', what: 'caches fill', seconds: 6 },
     { name: 'healthy', what: 'but swap alerts flap', seconds: 9 },
     {
       name: 'killed',
       what: 'instance and cache node',
-      seconds: 9,
+      seconds: 11,
       // The machine locks up: who has a connection to it waits.
       begin: async () => {
+        for (const site of sites) inVain.set(site, await site.inVain())
         node.pause()
         await Promise.all(sites.map((site) => site.kill()))
       },
@@ -78,7 +83,7 @@ function script(sites: readonly Site[], node: Server): Phase[] {
     {
       name: 'new',
       what: 'an instance, packages later',
-      seconds: 12,
+      seconds: 11,
       begin: async () => {
         await Promise.all(sites.map((site) => site.start('third', installsIn)))
       },
@@ -87,15 +92,17 @@ function script(sites: readonly Site[], node: Server): Phase[] {
       name: 'list',
       what: 'nodes put right',
       seconds: 6,
-      begin: () => {
+      begin: async () => {
+        for (const site of sites) inVain.set(site, (await site.inVain()) - inVain.get(site)!)
         node.resume()
       },
     },
   ]
 }
 
-const outcome = ({ alerts, served }: Site): Outcome => ({
+const outcome = ({ alerts, served }: Site, inVain: number): Outcome => ({
   messages: [...alerts.messages],
   timesShort: alerts.times,
+  inVain,
   newcomer: served.get('third') ?? { pages: 0, errors: 0 },
 })

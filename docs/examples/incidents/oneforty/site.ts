@@ -23,6 +23,8 @@ export interface Site {
   start: (name: string, installIn: number) => Promise<void>
   /** The first. */
   kill: () => Promise<void>
+  /** How often the second has asked a cache node in vain. */
+  inVain: () => Promise<number>
   quiet: () => Promise<void>
   stop: () => Promise<void>
 }
@@ -64,6 +66,7 @@ export async function startSite(parts: Omit<Running, 'directory'>, used: () => n
       await balancer.add(name, instance.url)
     },
     kill: () => instances[0]!.kill(),
+    inVain: () => instances[1]!.inVain(),
     quiet: () => readers.stop(),
     async stop() {
       for (const timer of installing) clearTimeout(timer)

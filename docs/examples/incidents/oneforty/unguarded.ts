@@ -10,6 +10,7 @@ const PATIENCE = 500
 /** The site as it was: one ring of cache nodes, and what they don't have is loaded. */
 export function unguarded({ directory, nodes, source }: Running): express.Express {
   const ring = memjs.Client.create(nodes.join(','), { logger: { log: () => undefined } })
+  let inVain = 0
   const give: GivePart = async (kind, id) => {
     const key = `unguarded:${kind}:${id}`
     // A node that is gone is a miss. memjs' own bound begins anew with whatever else is sent to the node.
@@ -17,14 +18,19 @@ export function unguarded({ directory, nodes, source }: Running): express.Expres
       ({ value }) => value,
       () => null,
     )
-    const cached = await Promise.race([answer, sleep(PATIENCE, null)])
-    if (cached !== null) return cached.toString()
+    const late = sleep(PATIENCE).then(() => undefined)
+    const cached = await Promise.race([answer, late])
+    if (cached === undefined) inVain++
+    if (cached != null) return cached.toString()
     const loaded = await loadPart(source, kind, id)
     ring.set(key, loaded, {}).catch(() => undefined)
     return loaded
   }
 
   const app = express()
+  app.get('/in-vain', (_request, response) => {
+    response.json(inVain)
+  })
   app.get('/apps/:id', async (request, response) => {
     response.send(await renderPage(directory, request.params.id, give))
   })
