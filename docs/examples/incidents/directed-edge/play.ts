@@ -80,8 +80,8 @@ function script(sites: readonly Site[], alarms: Map<Site, number>): Phase[] {
     { name: '404', what: 'account gone', seconds: 5, begin: both((site) => loseCheck(site.directory)) },
     {
       name: 'repair',
-      what: 'in its turn, each',
-      seconds: 6,
+      what: 'one after the other',
+      seconds: 7,
       begin: async () => {
         repairs = Promise.all(sites.map((site) => site.repair()))
         // Awaited when the next phase begins; until then a failure must wait too.

@@ -39,7 +39,7 @@ export interface Site {
   stop: () => Promise<void>
 }
 
-const msPerRecord = 8
+const msPerRecord = 6
 
 export async function startSite(variant: Variant): Promise<Site> {
   const directory = await mkdtemp(join(tmpdir(), 'cofferdam-directed-edge-'))
