@@ -1,5 +1,6 @@
 import { figures, figuresOf } from '../../replay/figures.js'
 import type { Claim, Incident, Measure, Print, Replay } from '../incident.js'
+import { customers } from './database.js'
 import { readsPerSecond } from './load.js'
 import { play, victim, type Outcome, type Played } from './play.js'
 
@@ -30,9 +31,7 @@ function measures({ outcomes }: Played): Measure[] {
   })
   return [
     measure('raised by the monitor while one index was corrupt', ({ alarms }) => alarms),
-    measure('warned after', ({ warnedAfter, named }) =>
-      warnedAfter === undefined ? 'never' : `${seconds(warnedAfter)} s, naming “${named ?? 'none'}”`,
-    ),
+    measure('warned', warned),
     measure('restarts of a healthy process', ({ restarts }) => restarts),
     measure('writes while the file was repaired', (outcome) => outcome.writesDuringRepair),
     measure('writes acknowledged', ({ acknowledged }) => acknowledged),
@@ -62,7 +61,7 @@ function claims({ recordings, outcomes }: Played): Claim[] {
       holds: unguarded.writesDuringRepair > 0 && unguarded.lost > 0,
     },
     {
-      says: `guarded: a warning after ${seconds(warnedAfter ?? NaN)} s (at most one window, ${seconds(window)}), naming “${named ?? 'none'}”`,
+      says: `guarded: warned ${warned(guarded)} (at most one window, ${seconds(window)} s)`,
       holds: warnedAfter !== undefined && warnedAfter > 0 && warnedAfter <= window && named === victim,
     },
     {
@@ -70,8 +69,12 @@ function claims({ recordings, outcomes }: Played): Claim[] {
       holds: doubted.disagreed && doubted.inconclusive && guarded.restarts === 0,
     },
     {
-      says: `guarded: ${guarded.writesDuringRepair} writes during the repair, ${guarded.lost} of ${guarded.acknowledged} acknowledged records lost`,
-      holds: guarded.writesDuringRepair === 0 && guarded.lost === 0 && guarded.acknowledged > 0,
+      says: `guarded: ${guarded.writesDuringRepair} writes during the repair of ${guarded.repaired} databases, ${guarded.lost} of ${guarded.acknowledged} acknowledged records lost`,
+      holds:
+        guarded.writesDuringRepair === 0 &&
+        guarded.repaired === customers.length + 1 &&
+        guarded.lost === 0 &&
+        guarded.acknowledged > 0,
     },
     {
       says: `guarded: at least ${percent(worst)} good recommendations in every phase (at least 99 %)`,
@@ -79,6 +82,9 @@ function claims({ recordings, outcomes }: Played): Claim[] {
     },
   ]
 }
+
+const warned = ({ warnedAfter, named }: Outcome): string =>
+  warnedAfter === undefined ? 'never' : `after ${seconds(warnedAfter)} s of “${named ?? 'none'}”`
 
 const seconds = (ms: number): string => (ms / 1_000).toFixed(1)
 const percent = (ratio: number): string => `${(ratio * 100).toFixed(1)} %`

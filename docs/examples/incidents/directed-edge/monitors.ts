@@ -53,10 +53,11 @@ function everySecond(look: () => Promise<boolean>): Monitor {
       if (await look()) acted++
     }
   }
-  // Ends only by the abort of its sleep.
   const watching = watch().catch((error: unknown) => {
     if (!over.signal.aborted) throw error
   })
+  // What went wrong meanwhile is told when it is stopped.
+  watching.catch(() => undefined)
   return {
     get acted() {
       return acted

@@ -20,6 +20,8 @@ export interface Outcome {
   named: string | undefined
   /** It said that the check contradicts the calls, and that the check can't tell. */
   doubted: { disagreed: boolean; inconclusive: boolean }
+  /** Databases that the checker has rebuilt. */
+  repaired: number
   writesDuringRepair: number
   acknowledged: number
   refused: number
@@ -112,6 +114,7 @@ async function outcome(site: Site, phases: readonly PlayedPhase[], alarms: numbe
       disagreed: told.some((one) => 'disagreement' in one && one.disagreement === 'failing'),
       inconclusive: told.some((one) => 'warning' in one && one.warning === 'probe'),
     },
+    repaired: site.repaired.length,
     writesDuringRepair: writesDuringRepair(site),
     acknowledged: sent.acknowledged.length,
     refused: sent.refused,

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp } from 'node:fs/promises'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -74,7 +73,8 @@ export async function startSite(variant: Variant): Promise<Site> {
       const asked: Repairing = { ...serving, url: worker.url, msPerRecord }
       tool = startChild(fileURLToPath(new URL('tool.ts', import.meta.url)), [JSON.stringify(asked)])
       tool.on('message', (one: Repaired) => repaired.push(one))
-      if (tool.exitCode === null) await once(tool, 'exit')
+      // Its reports are all here when the channel has ended.
+      await Promise.all([once(tool, 'exit'), once(tool, 'disconnect')])
       if (tool.exitCode !== 0) throw new Error(`the ${variant} repair failed`)
     },
     async stop() {
@@ -89,9 +89,9 @@ export async function startSite(variant: Variant): Promise<Site> {
 
 /** What was acknowledged, or there from the beginning, and can't be read any more. */
 export async function lost({ directory, sent }: Site): Promise<number> {
-  const databases = new Map(customers.map((name) => [name as string, new Database(directory, name)]))
+  const databases = new Map<string, Database>(customers.map((name) => [name, new Database(directory, name)]))
   const atFirst = customers.flatMap((database) =>
-    Array.from({ length: recordsAtFirst }, (_, index) => ({ database: database, id: index + 1 })),
+    Array.from({ length: recordsAtFirst }, (_, index) => ({ database, id: index + 1 })),
   )
   let missing = 0
   for (const { database, id } of [...atFirst, ...sent.acknowledged]) {

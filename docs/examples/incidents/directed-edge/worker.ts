@@ -33,7 +33,6 @@ export class Worker {
     await this.start()
   }
 
-  /** In a crash it is gone, and nobody was told. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.#child !== undefined) await endChild(this.#child, signal)
   }
