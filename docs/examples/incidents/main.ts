@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { install } from '../../../test/support/servers/install.js'
@@ -56,7 +57,7 @@ async function playOne({ name, title, play }: Incident, save: boolean): Promise<
   const subtitle = `${perSecond} a second are asked for, of each variant alike`
   const svg = plot(recordings, { title: `${title}: ${counted}`, subtitle, perSecond })
   const path = `${folder(save ? '../../incidents' : 'results')}/${name}.svg`
-  await mkdir(folder('results'), { recursive: true })
+  await mkdir(dirname(path), { recursive: true })
   await writeFile(path, svg)
   print(`\nPicture: docs/${save ? 'incidents' : 'examples/incidents/results'}/${name}.svg`)
   return replay.claims.filter(({ holds }) => !holds).length

@@ -39,10 +39,11 @@ async function ask<Row extends QueryResultRow>(
 ): Promise<Row[]> {
   if (signal === undefined) return (await pool.query<Row>(text, values)).rows
   const client = await pool.connect()
+  if (signal.aborted) client.release()
+  signal.throwIfAborted()
   const close = (): void => client.release(true)
   signal.addEventListener('abort', close, { once: true })
   try {
-    signal.throwIfAborted()
     return (await client.query<Row>(text, values)).rows
   } finally {
     signal.removeEventListener('abort', close)
