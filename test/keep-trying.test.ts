@@ -1,11 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { createClient } from 'redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import {
   createRegistry,
@@ -21,8 +17,6 @@ import {
 import { ManualClock, settle } from '../src/testing.js'
 import { watch, type Watched } from './support/calls.js'
 import { gate, type Gate } from './support/gate.js'
-import { describeWith } from './support/servers/describe-with.js'
-import { startRedis } from './support/servers/redis.js'
 import { until } from './support/web/until.js'
 
 const down = Object.assign(new Error('down'), { code: 'ECONNREFUSED' })
@@ -492,120 +486,6 @@ describe('a state file', () => {
     watch(one.connect({ stateFile: join(fileIn(), 'no', 'such', 'directory') }))
     await begun(one)
     expect(one.reported).toMatchObject([{ code: 'ENOENT' }])
-  })
-})
-
-/** How many attempts fit into so many ms when each back-off is as short as it may be: half of it. */
-function mostWithin(ms: number, base: number): number {
-  let most = 1
-  for (let spent = 0; (spent += (base * 2 ** (most - 1)) / 2) <= ms;) most++
-  return most
-}
-
-describe('a process that is respawned in a loop, on a real socket', () => {
-  const RESPAWNS = 7
-
-  const listening = async (): Promise<{ port: number; connections: () => number }> => {
-    let connections = 0
-    const server = createServer((socket: Socket) => {
-      connections++
-      socket.on('error', () => undefined).resume()
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => void server.close())
-    return { port: (server.address() as AddressInfo).port, connections: () => connections }
-  }
-
-  const supervised = async (args: string[]): Promise<void> => {
-    for (let i = 0; i < RESPAWNS; i++) {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'test/fixtures/respawned.ts', ...args], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      })
-      const [code] = (await once(child, 'exit')) as [number]
-      expect(code).toBe(1)
-    }
-  }
-
-  it('connects each time when nothing holds it back', { timeout: 60_000 }, async () => {
-    const { port, connections } = await listening()
-    await supervised([`${port}`])
-    expect(connections()).toBe(RESPAWNS)
-  })
-
-  it('connects at a pace that is bounded, with keepTrying', { timeout: 60_000 }, async () => {
-    const { port, connections } = await listening()
-    const directory = mkdtempSync(join(tmpdir(), 'cofferdam-'))
-    onTestFinished(() => rmSync(directory, { recursive: true }))
-    const began = performance.now()
-    await supervised([`${port}`, join(directory, 'state')])
-    const took = performance.now() - began
-    expect(connections()).toBeGreaterThan(0)
-    expect(connections()).toBeLessThanOrEqual(Math.min(mostWithin(took, 2_000), RESPAWNS - 1))
-  })
-})
-
-describeWith('redis', 'a start-up that loops, on a real Redis with room for 64 clients', () => {
-  type Client = ReturnType<typeof createClient>
-
-  const LOOPS = 200
-
-  const rig = async () => {
-    const server = await startRedis({ args: ['--maxclients', '64'] })
-    const clients: Client[] = []
-    onTestFinished(async () => {
-      for (const client of clients) if (client.isOpen) client.destroy()
-      await server.stop()
-    })
-    const connect = async (): Promise<Client> => {
-      const client = createClient({ url: server.url, socket: { reconnectStrategy: false } })
-      client.on('error', () => undefined)
-      clients.push(client)
-      await client.connect()
-      return client
-    }
-    return { connect }
-  }
-
-  const received = async (client: Client): Promise<number> =>
-    Number(/total_connections_received:(\d+)/.exec(await client.info('stats'))![1])
-
-  it('takes all of them for itself when nothing holds it back', async () => {
-    const { connect } = await rig()
-    let refused = 0
-    for (let i = 0; i < LOOPS && refused === 0; i++) await connect().catch(() => refused++)
-    expect(refused).toBe(1)
-    await expect(connect()).rejects.toThrow()
-  })
-
-  it('makes a few with keepTrying, although each loop has a registry of its own, and others never notice', async () => {
-    const { connect } = await rig()
-    const healthy = await connect()
-    const before = await received(healthy)
-    const registries: Registry[] = []
-    const began = performance.now()
-    let [pending, most] = [0, 0]
-    for (let i = 0; i < LOOPS; i++) {
-      const registry = createRegistry()
-      registries.push(registry)
-      const dependency = registry.dependency('looping redis')
-      const start = keepTrying(
-        async () => {
-          most = Math.max(most, ++pending)
-          return connect().finally(() => pending--)
-        },
-        { dependency },
-      )
-      // Its start-up fails for another reason, and begins again.
-      await Promise.race([start, new Promise((resolve) => setTimeout(resolve, 5))])
-      expect(await healthy.ping()).toBe('PONG')
-    }
-    const made = (await received(healthy)) - before
-    const took = performance.now() - began
-    await Promise.all(registries.map((registry) => registry.close()))
-    expect(made).toBeGreaterThan(0)
-    expect(made).toBeLessThanOrEqual(Math.min(mostWithin(took, 100), 12))
-    expect(most).toBe(1)
-    await (await connect()).ping()
   })
 })
 
