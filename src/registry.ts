@@ -17,6 +17,7 @@ import { Dependency, type DependencyHost } from './dependency.js'
 import { History, type HistoryEntry } from './health/history.js'
 import { Lineage } from './health/lineage.js'
 import type { Acknowledged } from './health/monitors.js'
+import { Orphans } from './health/orphans.js'
 import type { Mode, SetModeOptions } from './health/override.js'
 import { RESERVED, snapshotOf, type Snapshot } from './health/snapshot.js'
 import { OperatorControl, type AcknowledgeOptions, type DisableOptions, type Target } from './operator-control.js'
@@ -58,6 +59,7 @@ export class Registry {
   /** Those with a transition that falls due by itself: only they are looked at before a snapshot. */
   readonly #unsettled = new Set<Dependency>()
   readonly #lineage = new Lineage()
+  readonly #orphans: Orphans
   readonly #events: Events<RegistryEvents>
   readonly #history = new History()
   readonly #control: OperatorControl
@@ -74,6 +76,9 @@ export class Registry {
     this.#defaults = parseDefaults(defaults)
     this.#events = new Events<RegistryEvents>((error, event) => {
       if (event !== 'error') this.#events.emit('error', { error, event })
+    })
+    this.#orphans = new Orphans(this.clock, (child, missing) => {
+      this.#dependencies.get(child)?.missParents(missing)
     })
     this.#control = new OperatorControl(this.clock, this.#dependencies, this.#history)
   }
@@ -102,6 +107,7 @@ export class Registry {
     this.#dependencies.set(name, dependency)
     if (this.#events.has('longCall')) dependency.longCallsHeard = true
     this.#snapshot = undefined
+    for (const one of [name, ...this.#lineage.childrenOf(name)]) this.#lookForParents(one)
     this.#tellChild(name)
     return dependency
   }
@@ -208,6 +214,7 @@ export class Registry {
       throw error
     }
     this.#control.note(dependency, 'configure', `configured: ${Object.keys(options).join(', ')}`)
+    this.#lookForParents(name)
     this.#tellChild(name)
   }
 
@@ -260,6 +267,7 @@ export class Registry {
     const given = parse(closeSchema, options, 'close')
     this.#leaving = true
     this.#control.closed = true
+    this.#orphans.stop()
     const each = given.timeout === undefined ? {} : { timeout: given.timeout }
     return (this.#closing ??= Promise.all([...this.#dependencies.values()].map((d) => d.close(each))).then(() => {
       this.#background?.close()
@@ -287,6 +295,11 @@ export class Registry {
   #tellChild(name: string): void {
     const down = this.#lineage.parentsOf(name).find((parent) => this.#dependencies.get(parent)?.mode === 'unavailable')
     this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
+  }
+
+  #lookForParents(name: string): void {
+    const missing = this.#lineage.parentsOf(name).filter((parent) => !this.#dependencies.has(parent))
+    this.#orphans.look(name, missing)
   }
 
   #tellChildren(name: string): void {
