@@ -6,8 +6,19 @@ import type { WarningKind } from './health/warnings.js'
 
 /** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
 export interface RegistryEvents {
-  /** A mode changed; with `enforced: false` it would have. `injected`: while faults were. */
-  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean; injected?: true }
+  /**
+   * A mode changed; with `enforced: false` it would have. `injected`: while faults were, here or in what it depends on.
+   * `parents`: where one of them is the cause, all that it depends on.
+   */
+  flip: {
+    dependency: string
+    mode: Mode
+    cause: Cause
+    at: number
+    enforced: boolean
+    injected?: true
+    parents?: readonly string[]
+  }
   /** Something to be seen although it flips nothing began (`raised`) or ended. */
   warning: { dependency: string; warning: WarningKind; raised: boolean; text: string; at: number }
   /** It flips so often that its return is held back; from now on no flip need be told. Times in ms. */

@@ -60,6 +60,8 @@ export class Registry {
   readonly #unsettled = new Set<Dependency>()
   readonly #lineage = new Lineage()
   readonly #orphans: Orphans
+  /** Those whose flip to unavailable faults that are injected had a part in. */
+  readonly #downInRehearsal = new Set<string>()
   readonly #events: Events<RegistryEvents>
   readonly #history = new History()
   readonly #control: OperatorControl
@@ -297,6 +299,13 @@ export class Registry {
     this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
   }
 
+  /** Whether a flip is part of a rehearsal: faults are injected, or it follows what was flipped by them. */
+  #rehearsed(name: string, parents: readonly string[]): boolean {
+    return (
+      this.#dependencies.get(name)?.injected === true || parents.some((parent) => this.#downInRehearsal.has(parent))
+    )
+  }
+
   #lookForParents(name: string): void {
     const missing = this.#lineage.parentsOf(name).filter((parent) => !this.#dependencies.has(parent))
     this.#orphans.look(name, missing)
@@ -318,8 +327,12 @@ export class Registry {
         if (dependency !== undefined) this.#unsettled.add(dependency)
       },
       flipped: (mode, cause, enforced) => {
-        const injected = this.#dependencies.get(name)?.injected === true ? ({ injected: true } as const) : {}
-        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...injected })
+        const parents = cause.kind === 'parent' ? this.#lineage.parentsOf(name) : []
+        const injected = this.#rehearsed(name, parents)
+        const mark = injected ? ({ injected: true } as const) : {}
+        if (enforced && mode === 'unavailable' && injected) this.#downInRehearsal.add(name)
+        else if (enforced) this.#downInRehearsal.delete(name)
+        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...mark })
         if (events.has('flip'))
           events.emit('flip', {
             dependency: name,
@@ -327,7 +340,8 @@ export class Registry {
             cause: Object.freeze({ ...cause }),
             at: clock.wall(),
             enforced,
-            ...injected,
+            ...mark,
+            ...(parents.length === 0 ? {} : { parents: Object.freeze([...parents]) }),
           })
         if (enforced) this.#tellChildren(name)
       },
