@@ -48,6 +48,8 @@ export interface Readiness {
   waitingFor: string[]
 }
 
+const INJECTED = { injected: true } as const
+
 /**
  * All dependencies and their modes. Make one with {@link createRegistry} and share it in the app.
  */
@@ -318,6 +320,7 @@ export class Registry {
   #host(name: string): DependencyHost {
     const events = this.#events
     const { clock } = this
+    const mark = () => (this.#dependencies.get(name)?.injected === true ? INJECTED : {})
     return {
       clock,
       background: () => (this.#background ??= new Background(clock)),
@@ -329,10 +332,10 @@ export class Registry {
       flipped: (mode, cause, enforced) => {
         const parents = cause.kind === 'parent' ? this.#lineage.parentsOf(name) : []
         const injected = this.#rehearsed(name, parents)
-        const mark = injected ? ({ injected: true } as const) : {}
+        const marked = injected ? INJECTED : {}
         if (enforced && mode === 'unavailable' && injected) this.#downInRehearsal.add(name)
         else if (enforced) this.#downInRehearsal.delete(name)
-        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...mark })
+        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...marked })
         if (events.has('flip'))
           events.emit('flip', {
             dependency: name,
@@ -340,7 +343,7 @@ export class Registry {
             cause: Object.freeze({ ...cause }),
             at: clock.wall(),
             enforced,
-            ...mark,
+            ...marked,
             ...(parents.length === 0 ? {} : { parents: Object.freeze([...parents]) }),
           })
         if (enforced) this.#tellChildren(name)
@@ -352,13 +355,23 @@ export class Registry {
       warned: ({ warning, text }, raised) => {
         // A probe that can't tell leaves the trial to calls: what looks at the snapshot first must learn of it.
         if (warning === 'probe') this.#snapshot = undefined
-        if (events.has('warning')) events.emit('warning', { dependency: name, warning, raised, text, at: clock.wall() })
+        if (events.has('warning'))
+          events.emit('warning', {
+            dependency: name,
+            warning,
+            raised,
+            text,
+            at: clock.wall(),
+            ...(warning === 'injected' ? {} : mark()),
+          })
       },
       flapping: (flapping) => {
-        if (events.has('flapping')) events.emit('flapping', { dependency: name, ...flapping, at: clock.wall() })
+        if (events.has('flapping'))
+          events.emit('flapping', { dependency: name, ...flapping, at: clock.wall(), ...mark() })
       },
       disagreed: (probes) => {
-        if (events.has('disagreement')) events.emit('disagreement', { dependency: name, probes, at: clock.wall() })
+        if (events.has('disagreement'))
+          events.emit('disagreement', { dependency: name, probes, at: clock.wall(), ...mark() })
       },
       longCall: (attempt, ranFor) => {
         if (!events.has('longCall')) return
@@ -377,7 +390,8 @@ export class Registry {
         events.emit('olderValue', { dependency: name, operation })
       },
       connection: (state) => {
-        if (events.has('connection')) events.emit('connection', { dependency: name, ...state, at: clock.wall() })
+        if (events.has('connection'))
+          events.emit('connection', { dependency: name, ...state, at: clock.wall(), ...mark() })
       },
       inject: (options) => this.#control.inject(name, options),
       watch: this.#watch,

@@ -216,6 +216,16 @@ describe('a name that is depended on and registered by nobody', () => {
     expect(told).toEqual([])
   })
 
+  it('is a warning to whoever still waits, when others have found theirs', async () => {
+    const { clock, registry } = family()
+    registry.dependency('read', { dependsOn: ['db', 'disk'] })
+    registry.dependency('write', { dependsOn: ['db'] })
+    registry.dependency('db')
+    await clock.advance(10_000)
+    expect(warnings(registry, 'write')).toEqual([])
+    expect(warnings(registry, 'read')).toEqual(['parent: depends on what is not registered: "disk"'])
+  })
+
   it('that comes by a change at run time is one too, and ends by another', async () => {
     const { clock, registry } = family()
     registry.dependency('db')
@@ -224,6 +234,9 @@ describe('a name that is depended on and registered by nobody', () => {
     await clock.advance(10_000)
     expect(warnings(registry, 'write')).toEqual(['parent: depends on what is not registered: "bd"'])
     registry.configure('write', { dependsOn: ['db'] })
+    expect(warnings(registry, 'write')).toEqual([])
+    registry.configure('write', { dependsOn: ['bd'] })
+    await clock.advance(9_999)
     expect(warnings(registry, 'write')).toEqual([])
   })
 

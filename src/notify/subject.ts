@@ -72,7 +72,8 @@ export class Subject {
     for (const incident of this.#incidents.values()) incident.flapping(flapping, now)
   }
 
-  warned({ dependency, warning, raised, text }: NotifyEvents['warning']): void {
+  warned({ dependency, warning, raised, text: said, injected }: NotifyEvents['warning']): void {
+    const text = injected === true ? `${said} (a fault was injected)` : said
     const known = this.#warnings.get(warning)
     if (known !== undefined) Object.assign(known, { raised, text })
     else if (raised) this.#warnings.set(warning, { dependency, raised, told: false, text, notBefore: -Infinity })
