@@ -194,6 +194,29 @@ describe('one that is unavailable because of another', () => {
   })
 })
 
+describe('one whose end could not be told before it went down with another', () => {
+  it('is told again once it is available, be it by an operator’s word alone', async () => {
+    let refused = false
+    const { clock, registry, sent, fail, recover } = rig({ atMostEvery: 0 }, async ({ kind, dependency }) => {
+      if (kind !== 'available' || dependency !== 'read' || refused) return
+      refused = true
+      await fail('db')
+      throw new Error('the pager is down')
+    })
+    registry.dependency('db')
+    registry.dependency('read', { dependsOn: ['db'] })
+    await fail('read')
+    await recover('read')
+    await clock.advance(2 * MINUTE)
+    expect([refused, registry.get('read')!.mode]).toEqual([true, 'unavailable'])
+    await clock.advance(10 * MINUTE)
+    expect(sent.filter(({ dependency }) => dependency === 'read')).toHaveLength(2)
+    registry.setMode('read', 'available', { reason: 'it can do without' })
+    await clock.advance(2 * MINUTE)
+    expect(sent.at(-1)).toMatchObject({ kind: 'available', dependency: 'read', flips: 2 })
+  })
+})
+
 describe('a fault that is rehearsed', () => {
   it('is named by the message of the outage it makes, at its beginning and end', async () => {
     const { clock, registry, sent, recover, texts } = rig()
