@@ -348,6 +348,15 @@ export class Dependency implements Gated {
     this.#verdict.setParent(reason)
   }
 
+  /** @internal @param parents those that nobody has registered */
+  missParents(parents: readonly string[]): void {
+    if (parents.length === 0) this.#warnings.clear('parent')
+    else {
+      const names = parents.map((name) => JSON.stringify(name)).join(', ')
+      this.#warnings.raise('parent', `depends on what is not registered: ${names}`, this.#clock.wall())
+    }
+  }
+
   /** @internal Whether somebody listens for work that takes long. */
   set longCallsHeard(heard: boolean) {
     this.#longCalls.heard = heard

@@ -4,26 +4,42 @@ import type { Flapping } from './health/followers.js'
 import type { Mode } from './health/override.js'
 import type { WarningKind } from './health/warnings.js'
 
+/** `injected`: a fault was, into that call or, where it is no call's event, into the dependency at that time. */
+interface Injectable {
+  injected?: true
+}
+
 /** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
 export interface RegistryEvents {
-  /** A mode changed; with `enforced: false` it would have. `injected`: while faults were. */
-  flip: { dependency: string; mode: Mode; cause: Cause; at: number; enforced: boolean; injected?: true }
+  /**
+   * A mode changed; with `enforced: false` it would have. `injected`: while faults were, here or in what it depends on.
+   * `parents`: where one of them is the cause, all that it depends on.
+   */
+  flip: {
+    dependency: string
+    mode: Mode
+    cause: Cause
+    at: number
+    enforced: boolean
+    injected?: true
+    parents?: readonly string[]
+  }
   /** Something to be seen although it flips nothing began (`raised`) or ended. */
-  warning: { dependency: string; warning: WarningKind; raised: boolean; text: string; at: number }
+  warning: { dependency: string; warning: WarningKind; raised: boolean; text: string; at: number } & Injectable
   /** It flips so often that its return is held back; from now on no flip need be told. Times in ms. */
-  flapping: { dependency: string; at: number } & Flapping
+  flapping: { dependency: string; at: number } & Flapping & Injectable
   /** Probes say the contrary of what traffic says; traffic is believed. */
-  disagreement: { dependency: string; probes: 'passing' | 'failing'; at: number }
+  disagreement: { dependency: string; probes: 'passing' | 'failing'; at: number } & Injectable
   /** Work still runs after `longCall`; its caller may have had another answer. */
   longCall: Who & { attempt: number; ranFor: number; callerGone: boolean }
   /** A slot was taken back from work that did not end. */
   leak: Who & { attempt: number }
-  /** A call has ended. `code` is a failed one's error code, or its name. Durations in ms. `injected`: by a rehearsal. */
-  call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number; injected?: true }
+  /** A call has ended. `code` is a failed one's error code, or its name. Durations in ms. */
+  call: Who & { ok: boolean; source?: Source; code?: string; attempts: number; took: number }
   /** A value was dropped because its version is lower than the one held: perhaps its source was restored from an old dump. */
   olderValue: { dependency: string; operation: string }
   /** `keepTrying` has failed, is held back, has connected or has ended. */
-  connection: { dependency: string; at: number } & TryingState
+  connection: { dependency: string; at: number } & TryingState & Injectable
   /** A listener, hook or classifier threw. */
   error: { error: unknown; dependency?: string; event?: string }
 }
@@ -57,7 +73,7 @@ const known: { readonly [Name in keyof RegistryEvents]: true } = {
 export const EVENTS = Object.keys(known)
 
 /** Whose call. */
-export interface Who {
+export interface Who extends Injectable {
   dependency: string
   operation: string
   class?: string
@@ -73,13 +89,13 @@ export function who(call: Call): Who {
     operation: name,
     ...(call.class === undefined ? {} : { class: call.class }),
     ...(label === undefined ? {} : { label }),
+    ...(call.injected ? ({ injected: true } as const) : {}),
   }
 }
 
 /** @internal How a call ended. */
 export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
-  const injected = call.injected ? ({ injected: true } as const) : {}
-  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began, ...injected }
+  const story = { ...who(call), ok: !failed, attempts: call.attempts, took: now - call.began }
   if (!failed) return { ...story, source: call.story.source }
   return { ...story, code: codeOf(error) }
 }

@@ -17,6 +17,7 @@ import { Dependency, type DependencyHost } from './dependency.js'
 import { History, type HistoryEntry } from './health/history.js'
 import { Lineage } from './health/lineage.js'
 import type { Acknowledged } from './health/monitors.js'
+import { Orphans } from './health/orphans.js'
 import type { Mode, SetModeOptions } from './health/override.js'
 import { RESERVED, snapshotOf, type Snapshot } from './health/snapshot.js'
 import { OperatorControl, type AcknowledgeOptions, type DisableOptions, type Target } from './operator-control.js'
@@ -47,6 +48,8 @@ export interface Readiness {
   waitingFor: string[]
 }
 
+const INJECTED = { injected: true } as const
+
 /**
  * All dependencies and their modes. Make one with {@link createRegistry} and share it in the app.
  */
@@ -58,6 +61,9 @@ export class Registry {
   /** Those with a transition that falls due by itself: only they are looked at before a snapshot. */
   readonly #unsettled = new Set<Dependency>()
   readonly #lineage = new Lineage()
+  readonly #orphans: Orphans
+  /** Those whose flip to unavailable faults that are injected had a part in. */
+  readonly #downInRehearsal = new Set<string>()
   readonly #events: Events<RegistryEvents>
   readonly #history = new History()
   readonly #control: OperatorControl
@@ -74,6 +80,9 @@ export class Registry {
     this.#defaults = parseDefaults(defaults)
     this.#events = new Events<RegistryEvents>((error, event) => {
       if (event !== 'error') this.#events.emit('error', { error, event })
+    })
+    this.#orphans = new Orphans(this.clock, (child, missing) => {
+      this.#dependencies.get(child)?.missParents(missing)
     })
     this.#control = new OperatorControl(this.clock, this.#dependencies, this.#history)
   }
@@ -102,6 +111,7 @@ export class Registry {
     this.#dependencies.set(name, dependency)
     if (this.#events.has('longCall')) dependency.longCallsHeard = true
     this.#snapshot = undefined
+    for (const one of [name, ...this.#lineage.childrenOf(name)]) this.#lookForParents(one)
     this.#tellChild(name)
     return dependency
   }
@@ -208,6 +218,7 @@ export class Registry {
       throw error
     }
     this.#control.note(dependency, 'configure', `configured: ${Object.keys(options).join(', ')}`)
+    this.#lookForParents(name)
     this.#tellChild(name)
   }
 
@@ -260,6 +271,7 @@ export class Registry {
     const given = parse(closeSchema, options, 'close')
     this.#leaving = true
     this.#control.closed = true
+    this.#orphans.stop()
     const each = given.timeout === undefined ? {} : { timeout: given.timeout }
     return (this.#closing ??= Promise.all([...this.#dependencies.values()].map((d) => d.close(each))).then(() => {
       this.#background?.close()
@@ -289,6 +301,18 @@ export class Registry {
     this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
   }
 
+  /** Whether a flip is part of a rehearsal: faults are injected, or it follows what was flipped by them. */
+  #rehearsed(name: string, parents: readonly string[]): boolean {
+    return (
+      this.#dependencies.get(name)?.injected === true || parents.some((parent) => this.#downInRehearsal.has(parent))
+    )
+  }
+
+  #lookForParents(name: string): void {
+    const missing = this.#lineage.parentsOf(name).filter((parent) => !this.#dependencies.has(parent))
+    this.#orphans.look(name, missing)
+  }
+
   #tellChildren(name: string): void {
     for (const child of this.#lineage.childrenOf(name)) this.#tellChild(child)
   }
@@ -296,6 +320,7 @@ export class Registry {
   #host(name: string): DependencyHost {
     const events = this.#events
     const { clock } = this
+    const mark = () => (this.#dependencies.get(name)?.injected === true ? INJECTED : {})
     return {
       clock,
       background: () => (this.#background ??= new Background(clock)),
@@ -305,8 +330,12 @@ export class Registry {
         if (dependency !== undefined) this.#unsettled.add(dependency)
       },
       flipped: (mode, cause, enforced) => {
-        const injected = this.#dependencies.get(name)?.injected === true ? ({ injected: true } as const) : {}
-        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...injected })
+        const parents = cause.kind === 'parent' ? this.#lineage.parentsOf(name) : []
+        const injected = this.#rehearsed(name, parents)
+        const marked = injected ? INJECTED : {}
+        if (enforced && mode === 'unavailable' && injected) this.#downInRehearsal.add(name)
+        else if (enforced) this.#downInRehearsal.delete(name)
+        if (enforced) this.#history.add({ at: clock.wall(), dependency: name, kind: 'flip', mode, cause, ...marked })
         if (events.has('flip'))
           events.emit('flip', {
             dependency: name,
@@ -314,7 +343,8 @@ export class Registry {
             cause: Object.freeze({ ...cause }),
             at: clock.wall(),
             enforced,
-            ...injected,
+            ...marked,
+            ...(parents.length === 0 ? {} : { parents: Object.freeze([...parents]) }),
           })
         if (enforced) this.#tellChildren(name)
       },
@@ -325,13 +355,23 @@ export class Registry {
       warned: ({ warning, text }, raised) => {
         // A probe that can't tell leaves the trial to calls: what looks at the snapshot first must learn of it.
         if (warning === 'probe') this.#snapshot = undefined
-        if (events.has('warning')) events.emit('warning', { dependency: name, warning, raised, text, at: clock.wall() })
+        if (events.has('warning'))
+          events.emit('warning', {
+            dependency: name,
+            warning,
+            raised,
+            text,
+            at: clock.wall(),
+            ...(warning === 'injected' ? {} : mark()),
+          })
       },
       flapping: (flapping) => {
-        if (events.has('flapping')) events.emit('flapping', { dependency: name, ...flapping, at: clock.wall() })
+        if (events.has('flapping'))
+          events.emit('flapping', { dependency: name, ...flapping, at: clock.wall(), ...mark() })
       },
       disagreed: (probes) => {
-        if (events.has('disagreement')) events.emit('disagreement', { dependency: name, probes, at: clock.wall() })
+        if (events.has('disagreement'))
+          events.emit('disagreement', { dependency: name, probes, at: clock.wall(), ...mark() })
       },
       longCall: (attempt, ranFor) => {
         if (!events.has('longCall')) return
@@ -350,7 +390,8 @@ export class Registry {
         events.emit('olderValue', { dependency: name, operation })
       },
       connection: (state) => {
-        if (events.has('connection')) events.emit('connection', { dependency: name, ...state, at: clock.wall() })
+        if (events.has('connection'))
+          events.emit('connection', { dependency: name, ...state, at: clock.wall(), ...mark() })
       },
       inject: (options) => this.#control.inject(name, options),
       watch: this.#watch,

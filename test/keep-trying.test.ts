@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { getEventListeners } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { createClient } from 'redis'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { ambient } from '../src/core/ambient.js'
 import {
   createRegistry,
   keepTrying,
@@ -18,11 +16,11 @@ import {
   type RegistryEvents,
   type Trying,
 } from '../src/index.js'
+import { paceOf } from '../src/keep-trying/pace.js'
 import { ManualClock, settle } from '../src/testing.js'
 import { watch, type Watched } from './support/calls.js'
 import { gate, type Gate } from './support/gate.js'
-import { describeWith } from './support/servers/describe-with.js'
-import { startRedis } from './support/servers/redis.js'
+import { turns } from './support/turns.js'
 import { until } from './support/web/until.js'
 
 const down = Object.assign(new Error('down'), { code: 'ECONNREFUSED' })
@@ -65,6 +63,8 @@ function connecting(of: DependencyOptions = {}, clock = new ManualClock()): Conn
 }
 
 const calm: DependencyOptions = { circuit: { consecutiveFailures: false } }
+
+const listening = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
 
 /** Fails whatever is begun in so many ms. */
 async function failing({ clock, attempts }: Connecting, ms: number): Promise<number[]> {
@@ -128,6 +128,52 @@ describe('trying', () => {
     await settle()
     expect(late).toEqual(['late'])
     expect(dependency.health().counts).toMatchObject({ timeouts: 1, lates: 1 })
+  })
+
+  it('is once for each turn, also where calls of the dependency are retried', async () => {
+    const connection = connecting({ ...calm, retry: { retries: 3, budget: { perSecond: 100 } } })
+    watch(connection.connect())
+    expect(await failing(connection, 1_200)).toEqual([0, 75, 225, 525, 1_125])
+  })
+
+  it('is nobody’s request, whoever asks for it', async () => {
+    const registry = createRegistry()
+    const seen: unknown[] = []
+    const around = { deadline: 1 } as never
+    const run = vi.spyOn(ambient, 'run').mockImplementation((of, work) => {
+      seen.push(of)
+      return work()
+    })
+    vi.spyOn(ambient, 'read').mockReturnValue(around)
+    onTestFinished(() => void vi.restoreAllMocks())
+    const trying = keepTrying(() => 'connection', { dependency: registry.dependency('redis') })
+    expect([run.mock.calls.length, seen[0]]).toEqual([1, undefined])
+    vi.restoreAllMocks()
+    await trying
+    await registry.close()
+  })
+
+  it('leaves nobody listening once it has, nor once it has ended', async () => {
+    for (const end of ['open', 'fail'] as const) {
+      const { connect, last, dependency, clock } = connecting()
+      let followed = 0
+      const follow = dependency.follow.bind(dependency)
+      vi.spyOn(dependency, 'follow').mockImplementation((listener) => {
+        followed++
+        const leave = follow(listener)
+        return () => {
+          followed--
+          leave()
+        }
+      })
+      const { signal } = new AbortController()
+      watch(connect({ signal, when: () => false }))
+      await settle()
+      expect([followed, paceOf(clock, 'redis').waiting.size, listening(signal)]).toEqual([1, 1, 1])
+      last()[end](down as never)
+      await settle()
+      expect([followed, paceOf(clock, 'redis').waiting.size, listening(signal)]).toEqual([0, 0, 0])
+    }
   })
 
   it('ends with an error that no other attempt would change', async () => {
@@ -231,6 +277,49 @@ describe('many callers', () => {
     expect([result.error, ended]).toEqual(['gone', ['connection']])
   })
 
+  it('who leave in the very step that brings the connection have it, or have it ended for them, once', async () => {
+    for (let count = 0; count <= 12; count++) {
+      const ended: string[] = []
+      const { connect, last } = connecting()
+      const controller = new AbortController()
+      const result = watch(connect({ signal: controller.signal, discard: (connection) => ended.push(connection) }))
+      await settle()
+      last().open('connection')
+      await turns(count)
+      controller.abort('gone')
+      await settle()
+      expect([count, result.value ?? ended]).toEqual([count, result.value ?? ['connection']])
+      expect(ended).toHaveLength(result.state === 'resolved' ? 0 : 1)
+    }
+  })
+
+  it('who come when the last has just left share what is begun for them, and whoever comes next does too', async () => {
+    const { connect, attempts, last, clock } = connecting(calm)
+    const controller = new AbortController()
+    watch(connect({ signal: controller.signal }))
+    await settle()
+    controller.abort('gone')
+    const second = watch(connect())
+    await settle()
+    const third = watch(connect())
+    while (attempts.length < 2) await clock.advance(1)
+    last().open('connection')
+    await settle()
+    expect([second.value, third.value]).toEqual(['connection', 'connection'])
+  })
+
+  it('who leave in the course of an attempt are asked nothing of its error, and told of no wait', async () => {
+    const { connect, events } = connecting()
+    const controller = new AbortController()
+    const when = vi.fn(() => true)
+    watch(connect({ signal: controller.signal, when }))
+    await settle()
+    controller.abort('gone')
+    await settle()
+    expect(events.map(({ phase }) => phase)).toEqual(['ended'])
+    expect(when).not.toHaveBeenCalled()
+  })
+
   it('who are gone before they come begin nothing', async () => {
     const { connect, attempts } = connecting()
     const trying = connect({ signal: AbortSignal.abort('gone') })
@@ -263,6 +352,12 @@ describe('the pace', () => {
     const trying = connect({ steadyFor: 10_000 })
     await settle()
     expect(trying.state).toEqual({ phase: 'trying', attempts: 1 })
+  })
+
+  it('does not begin anew because a wait was longer than the steady time', async () => {
+    const connection = connecting(calm)
+    watch(connection.connect({ backoff: { base: 2_000 }, steadyFor: 100 }))
+    expect(await failing(connection, 11_000)).toEqual([0, 1_500, 4_500, 10_500])
   })
 
   it('is one for all registries of a process: a start-up that loops makes a new one each time', async () => {
@@ -457,6 +552,23 @@ describe('a state file', () => {
     expect(trying.state.attempts).toBe(1)
   })
 
+  it('of a process before ours says nothing to one that has tried itself', async () => {
+    const stateFile = fileIn()
+    const one = process(START)
+    watch(one.connect({ stateFile }))
+    await begun(one)
+    one.last().open('connection')
+    await settle()
+    writeFileSync(stateFile, JSON.stringify({ dependency: 'redis', attempts: 9, at: START, wait: 30_000 }))
+    const trying = one.connect({ stateFile })
+    await until(() => one.clock.pending({ referenced: true }) > 1 || trying.state.next === 75, 'it waits its turn')
+    for (let waited = 0; waited < 3 && one.attempts.length < 2; waited++) {
+      await one.clock.advance(75)
+      await until(() => one.attempts.length > 1 || one.clock.pending({ referenced: true }) > 0, 'it goes on')
+    }
+    expect(trying.state.attempts).toBe(2)
+  })
+
   it('from a time to come makes nobody wait longer than it says', async () => {
     const stateFile = fileIn()
     writeFileSync(stateFile, JSON.stringify({ dependency: 'redis', attempts: 9, at: START + 1e9, wait: 1e12 }))
@@ -492,120 +604,6 @@ describe('a state file', () => {
     watch(one.connect({ stateFile: join(fileIn(), 'no', 'such', 'directory') }))
     await begun(one)
     expect(one.reported).toMatchObject([{ code: 'ENOENT' }])
-  })
-})
-
-/** How many attempts fit into so many ms when each back-off is as short as it may be: half of it. */
-function mostWithin(ms: number, base: number): number {
-  let most = 1
-  for (let spent = 0; (spent += (base * 2 ** (most - 1)) / 2) <= ms;) most++
-  return most
-}
-
-describe('a process that is respawned in a loop, on a real socket', () => {
-  const RESPAWNS = 7
-
-  const listening = async (): Promise<{ port: number; connections: () => number }> => {
-    let connections = 0
-    const server = createServer((socket: Socket) => {
-      connections++
-      socket.on('error', () => undefined).resume()
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => void server.close())
-    return { port: (server.address() as AddressInfo).port, connections: () => connections }
-  }
-
-  const supervised = async (args: string[]): Promise<void> => {
-    for (let i = 0; i < RESPAWNS; i++) {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'test/fixtures/respawned.ts', ...args], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      })
-      const [code] = (await once(child, 'exit')) as [number]
-      expect(code).toBe(1)
-    }
-  }
-
-  it('connects each time when nothing holds it back', { timeout: 60_000 }, async () => {
-    const { port, connections } = await listening()
-    await supervised([`${port}`])
-    expect(connections()).toBe(RESPAWNS)
-  })
-
-  it('connects at a pace that is bounded, with keepTrying', { timeout: 60_000 }, async () => {
-    const { port, connections } = await listening()
-    const directory = mkdtempSync(join(tmpdir(), 'cofferdam-'))
-    onTestFinished(() => rmSync(directory, { recursive: true }))
-    const began = performance.now()
-    await supervised([`${port}`, join(directory, 'state')])
-    const took = performance.now() - began
-    expect(connections()).toBeGreaterThan(0)
-    expect(connections()).toBeLessThanOrEqual(Math.min(mostWithin(took, 2_000), RESPAWNS - 1))
-  })
-})
-
-describeWith('redis', 'a start-up that loops, on a real Redis with room for 64 clients', () => {
-  type Client = ReturnType<typeof createClient>
-
-  const LOOPS = 200
-
-  const rig = async () => {
-    const server = await startRedis({ args: ['--maxclients', '64'] })
-    const clients: Client[] = []
-    onTestFinished(async () => {
-      for (const client of clients) if (client.isOpen) client.destroy()
-      await server.stop()
-    })
-    const connect = async (): Promise<Client> => {
-      const client = createClient({ url: server.url, socket: { reconnectStrategy: false } })
-      client.on('error', () => undefined)
-      clients.push(client)
-      await client.connect()
-      return client
-    }
-    return { connect }
-  }
-
-  const received = async (client: Client): Promise<number> =>
-    Number(/total_connections_received:(\d+)/.exec(await client.info('stats'))![1])
-
-  it('takes all of them for itself when nothing holds it back', async () => {
-    const { connect } = await rig()
-    let refused = 0
-    for (let i = 0; i < LOOPS && refused === 0; i++) await connect().catch(() => refused++)
-    expect(refused).toBe(1)
-    await expect(connect()).rejects.toThrow()
-  })
-
-  it('makes a few with keepTrying, although each loop has a registry of its own, and others never notice', async () => {
-    const { connect } = await rig()
-    const healthy = await connect()
-    const before = await received(healthy)
-    const registries: Registry[] = []
-    const began = performance.now()
-    let [pending, most] = [0, 0]
-    for (let i = 0; i < LOOPS; i++) {
-      const registry = createRegistry()
-      registries.push(registry)
-      const dependency = registry.dependency('looping redis')
-      const start = keepTrying(
-        async () => {
-          most = Math.max(most, ++pending)
-          return connect().finally(() => pending--)
-        },
-        { dependency },
-      )
-      // Its start-up fails for another reason, and begins again.
-      await Promise.race([start, new Promise((resolve) => setTimeout(resolve, 5))])
-      expect(await healthy.ping()).toBe('PONG')
-    }
-    const made = (await received(healthy)) - before
-    const took = performance.now() - began
-    await Promise.all(registries.map((registry) => registry.close()))
-    expect(made).toBeGreaterThan(0)
-    expect(made).toBeLessThanOrEqual(Math.min(mostWithin(took, 100), 12))
-    expect(most).toBe(1)
-    await (await connect()).ping()
   })
 })
 

@@ -176,6 +176,79 @@ describe('a dependency that is spoken of before it is registered', () => {
   })
 })
 
+describe('a name that is depended on and registered by nobody', () => {
+  const warnings = (registry: Registry, name: string) =>
+    registry
+      .get(name)!
+      .health()
+      .warnings.map(({ warning, text }) => `${warning}: ${text}`)
+
+  it('is a warning after 10 s, told once, which ends when the last such name is registered', async () => {
+    const { clock, registry } = family()
+    const told: unknown[] = []
+    registry.on('warning', ({ dependency, warning, raised }) => told.push([dependency, warning, raised]))
+    registry.dependency('write', { dependsOn: ['dbb', 'disk'] })
+    await clock.advance(9_999)
+    expect([warnings(registry, 'write'), told]).toEqual([[], []])
+    await clock.advance(1)
+    expect(warnings(registry, 'write')).toEqual(['parent: depends on what is not registered: "dbb", "disk"'])
+    registry.dependency('disk')
+    expect(warnings(registry, 'write')).toEqual(['parent: depends on what is not registered: "dbb"'])
+    registry.dependency('dbb')
+    expect(warnings(registry, 'write')).toEqual([])
+    expect(told).toEqual([
+      ['write', 'parent', true],
+      ['write', 'parent', false],
+    ])
+  })
+
+  it('alarms nobody when it is registered within 10 s, and leaves no timer', async () => {
+    const { clock, registry } = family()
+    const told: unknown[] = []
+    registry.on('warning', (warning) => told.push(warning))
+    registry.dependency('write', { dependsOn: ['db'] })
+    registry.dependency('read', { dependsOn: ['db', 'disk'] })
+    registry.dependency('db')
+    expect(clock.pending()).toBe(1)
+    registry.dependency('disk')
+    expect(clock.pending()).toBe(0)
+    await clock.advance(60_000)
+    expect(told).toEqual([])
+  })
+
+  it('is a warning to whoever still waits, when others have found theirs', async () => {
+    const { clock, registry } = family()
+    registry.dependency('read', { dependsOn: ['db', 'disk'] })
+    registry.dependency('write', { dependsOn: ['db'] })
+    registry.dependency('db')
+    await clock.advance(10_000)
+    expect(warnings(registry, 'write')).toEqual([])
+    expect(warnings(registry, 'read')).toEqual(['parent: depends on what is not registered: "disk"'])
+  })
+
+  it('that comes by a change at run time is one too, and ends by another', async () => {
+    const { clock, registry } = family()
+    registry.dependency('db')
+    registry.dependency('write', { dependsOn: ['db'] })
+    registry.configure('write', { dependsOn: ['bd'] })
+    await clock.advance(10_000)
+    expect(warnings(registry, 'write')).toEqual(['parent: depends on what is not registered: "bd"'])
+    registry.configure('write', { dependsOn: ['db'] })
+    expect(warnings(registry, 'write')).toEqual([])
+    registry.configure('write', { dependsOn: ['bd'] })
+    await clock.advance(9_999)
+    expect(warnings(registry, 'write')).toEqual([])
+  })
+
+  it('is waited for by a timer that keeps no process alive, and ends with the registry', async () => {
+    const { clock, registry } = family()
+    registry.dependency('write', { dependsOn: ['dbb'] })
+    expect([clock.pending(), clock.pending({ referenced: true })]).toEqual([1, 0])
+    await registry.close()
+    expect(clock.pending()).toBe(0)
+  })
+})
+
 describe('a cycle', () => {
   it.each<[string, (registry: Registry) => void, string]>([
     ['of one', (registry) => registry.dependency('a', { dependsOn: ['a'] }), 'dependsOn: is a cycle: a → a'],

@@ -1,5 +1,5 @@
 /** What a warning is about. */
-export type WarningKind = 'failures' | 'probe' | 'invariant' | 'disabled' | 'injected'
+export type WarningKind = 'failures' | 'probe' | 'invariant' | 'disabled' | 'injected' | 'parent'
 
 /** Something that people should see although it flips nothing. */
 export interface Warning {

@@ -37,6 +37,8 @@ export class Round<T> {
   #code: string | undefined
   /** An operator has vouched for it: the next attempt need not wait. */
   #hurried = false
+  /** A connection on its way from the attempt that made it: whoever leaves in that moment keeps it from coming. */
+  #made: { value: T } | undefined
   #wake: (() => void) | undefined
 
   /** @param over runs when nobody can join it any more */
@@ -53,6 +55,7 @@ export class Round<T> {
       async (context) => {
         const value = await connect(context)
         if (context.signal.aborted) this.#discard(value)
+        else this.#made = { value }
         return value
       },
       { name: connect.name || 'connect', retry: false, ...(timeout === undefined ? {} : { timeout }) },
@@ -192,9 +195,12 @@ export class Round<T> {
       // Before it begins: it may be what ends the process.
       await this.#file?.write(record)
       const value = await this.#operation.with({ signal: this.#abort.signal })()
+      this.#made = undefined
       this.#tell('connected')
       return value
     } finally {
+      if (this.#made !== undefined) this.#discard(this.#made.value)
+      this.#made = undefined
       this.#pace.end()
     }
   }

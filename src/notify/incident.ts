@@ -18,6 +18,8 @@ export interface Pace {
 export class Incident {
   readonly dependency: string
   readonly enforced: boolean
+  /** One that it depends on is the cause, and tells of both. */
+  behind: readonly string[] | undefined
   mode: Mode = 'unavailable'
   /** People know of it. */
   told = false
@@ -25,31 +27,49 @@ export class Incident {
   flappingTold = false
   /** After a failed try. */
   notBefore = -Infinity
+  /** Until then its return with what it depended on may still come, and would be no news. */
+  #aloneFrom = -Infinity
   #flips = 1
   #flapping: { flips: number; within: number; until: number } | undefined
   #cause: Readonly<Cause>
+  #injected: boolean
   /** Wall time, for people. */
   #since: number
   /** The same and the last change, monotonic. */
   #began: number
   #changed: number
 
-  constructor({ dependency, enforced, cause, at }: NotifyEvents['flip'], now: number) {
+  constructor({ dependency, enforced, cause, at, injected, parents }: NotifyEvents['flip'], now: number) {
     this.dependency = dependency
     this.enforced = enforced
+    this.behind = parents
     this.#cause = cause
+    this.#injected = injected === true
     this.#since = at
     this.#began = this.#changed = now
   }
 
   /** @param own whether operators did it: then it is no news, but the mode is what it is */
-  flipped({ mode, cause }: NotifyEvents['flip'], own: boolean, now: number): void {
+  flipped({ mode, cause, injected }: NotifyEvents['flip'], own: boolean, now: number): void {
     if (mode === this.mode) return
     this.mode = mode
     this.#changed = now
     if (mode === 'available' || own) return
     this.#flips++
     this.#cause = cause
+    this.#injected = injected === true
+  }
+
+  /** None that it depends on is the cause any more: if it stays unavailable for `stableFor`, that is a story of its own. */
+  stands(stableFor: number, now: number): void {
+    this.behind = undefined
+    this.#aloneFrom = now + stableFor
+    this.#cause = Object.freeze({ ...this.#cause, reason: `${this.#cause.reason}, which has returned since` })
+  }
+
+  /** Whether its end belongs to the story of what it depends on. */
+  isAnothers(now: number): boolean {
+    return !this.told && (this.behind !== undefined || now < this.#aloneFrom)
   }
 
   flapping({ flips, within, suppressedFor }: NotifyEvents['flapping'], now: number): void {
@@ -78,8 +98,8 @@ export class Incident {
    */
   dueAt(pace: Pace, cap: number): number {
     const { news } = this
-    if (news === undefined) return Infinity
-    const stable = this.mode === 'available' ? this.#changed + pace.stableFor : -Infinity
+    if (news === undefined || (this.behind !== undefined && this.mode === 'unavailable')) return Infinity
+    const stable = this.mode === 'available' ? this.#changed + pace.stableFor : this.#aloneFrom
     return news === 'available' ? stable : Math.max(stable, cap)
   }
 
@@ -93,6 +113,7 @@ export class Incident {
       text: this.#text(kind, now),
       cause: this.#cause,
       since: this.#since,
+      ...(this.#injected ? { injected: true as const } : {}),
       flips: flapping?.flips ?? this.#flips,
       ...(flapping === undefined ? {} : { within: flapping.within, suppressedFor: Math.max(0, flapping.until - now) }),
       ...(this.enforced ? {} : { observed: true as const }),
@@ -101,7 +122,7 @@ export class Incident {
 
   #text(kind: Message['kind'], now: number): string {
     const name = this.enforced ? this.dependency : `${this.dependency} (only watched)`
-    const { reason } = this.#cause
+    const reason = this.#injected ? `${this.#cause.reason} (a fault was injected)` : this.#cause.reason
     if (kind === 'flapping') {
       const { flips, within, until } = this.#flapping!
       const held = until > now ? `, and is held back for another ${spell(until - now)}` : ''

@@ -21,6 +21,10 @@ export interface Message {
   readonly cause?: Readonly<Cause>
   /** When the outage began. */
   readonly since?: number
+  /** It became unavailable while faults were injected, the last time: a rehearsal. */
+  readonly injected?: true
+  /** How many that depend on it, and on these, are unavailable with it; they have no messages of their own. */
+  readonly dependents?: number
   /** How often it has become unavailable in this outage, short returns included. */
   readonly flips?: number
   /** Of flapping: the time that its flips took. */
@@ -67,9 +71,21 @@ export function together(messages: readonly Message[], at: number): Message {
   })
 }
 
-function nameOf({ dependency = '', warning, raised, observed }: Message): string {
+function nameOf({ dependency = '', warning, raised, observed, injected, dependents }: Message): string {
   if (warning !== undefined) return `${dependency} (${warning}${raised === true ? '' : ', cleared'})`
-  return observed === true ? `${dependency} (only watched)` : dependency
+  const remarks = [
+    ...(observed === true ? ['only watched'] : []),
+    ...(injected === true ? ['a fault was injected'] : []),
+    ...(dependents === undefined ? [] : [`with ${dependents} more`]),
+  ]
+  return remarks.length === 0 ? dependency : `${dependency} (${remarks.join(', ')})`
+}
+
+/** The message of an outage, with the number of those that it takes along. */
+export function withDependents(message: Message, dependents: number): Message {
+  if (dependents === 0) return message
+  const words = dependents === 1 ? '1 that depends on it is' : `${dependents} that depend on it are`
+  return Object.freeze({ ...message, dependents, text: `${message.text}; ${words} unavailable with it` })
 }
 
 /** A duration as people say it: its greatest unit, rounded. */

@@ -2,7 +2,7 @@ import { bound } from '../core/bound.js'
 import { backgroundClock, backgroundTimer, type Clock, type Timer } from '../core/clock.js'
 import { CallTimeoutError, ClosedError } from '../core/errors.js'
 import type { Pace } from './incident.js'
-import { together, type Message } from './message.js'
+import { together, withDependents, type Message } from './message.js'
 import { Quota } from './quota.js'
 import type { NotifyEvents } from './source.js'
 import { Subject, type Telling } from './subject.js'
@@ -41,6 +41,8 @@ export class Notifier {
   readonly #quota: Quota
   readonly #subjects = new Map<string, Subject>()
   readonly #pending = new Set<Subject>()
+  /** All that are unavailable, whether or not that is told. */
+  readonly #down = new Set<string>()
   /** Whose message has just failed: the next that goes out takes it along, once. */
   readonly #failed = new Set<Subject>()
   readonly #inFlight = new Set<AbortController>()
@@ -67,6 +69,13 @@ export class Notifier {
     const subject = this.#subject(flip)
     subject.flipped(flip, own, this.#clock.now())
     this.#consider(subject)
+    if (!flip.enforced) return
+    if (flip.mode === 'unavailable') this.#down.add(flip.dependency)
+    else {
+      this.#down.delete(flip.dependency)
+      for (const other of this.#subjects.values())
+        if (other.returned(flip.dependency, this.#down, this.#clock.now())) this.#consider(other)
+    }
   }
 
   flapping(flapping: NotifyEvents['flapping']): void {
@@ -157,7 +166,7 @@ export class Notifier {
     if (messages.length === 0) return
     this.#quota.use(now)
     const again = new Set(along)
-    void this.#deliver(messages.length === 1 ? messages[0]! : together(messages, at)).then((delivered) => {
+    void this.#deliver(messages, at).then((delivered) => {
       for (const [subject, telling] of tellings) {
         if (delivered) telling.succeeded()
         else {
@@ -169,20 +178,26 @@ export class Notifier {
     })
   }
 
-  async #deliver(message: Message): Promise<boolean> {
+  async #deliver(messages: readonly Message[], at: number): Promise<boolean> {
+    let message: Message | undefined
+    // As late as may be: what depends on it becomes unavailable in the same step, after it.
+    const composed = (): Message => {
+      const whole = messages.map((one) => this.#withDependents(one))
+      return (message ??= whole.length === 1 ? whole[0]! : together(whole, at))
+    }
     const controller = new AbortController()
     const { timeout } = this.#settings
     this.#inFlight.add(controller)
     try {
-      await bound(this.#clock, this.#begin(message, controller.signal), timeout, () => {
+      await bound(this.#clock, this.#begin(composed, controller.signal), timeout, () => {
         throw new CallTimeoutError(`send took longer than its timeout, ${timeout} ms`)
       })
       this.#counts.sent++
-      if (message.messages !== undefined) this.#counts.summaries++
+      if (messages.length > 1) this.#counts.summaries++
       return true
     } catch (error) {
       controller.abort(error)
-      if (!this.#stopped) this.#report(error, message)
+      if (!this.#stopped) this.#report(error, composed())
       return false
     } finally {
       this.#inFlight.delete(controller)
@@ -190,15 +205,25 @@ export class Notifier {
   }
 
   /** In a turn of its own, so that who flipped never waits for a pager; ends when it is aborted, whatever `send` does. */
-  #begin(message: Message, signal: AbortSignal): Promise<unknown> {
+  #begin(composed: () => Message, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const aborted = (): void => reject(signal.reason)
       signal.addEventListener('abort', aborted, { once: true })
       Promise.resolve()
-        .then(() => (signal.aborted ? undefined : this.#send(message, { signal })))
+        .then(() => (signal.aborted ? undefined : this.#send(composed(), { signal })))
         .then(resolve, reject)
         .finally(() => signal.removeEventListener('abort', aborted))
     })
+  }
+
+  #withDependents(message: Message): Message {
+    const { kind, dependency } = message
+    if (dependency === undefined || (kind !== 'unavailable' && kind !== 'flapping')) return message
+    const found = new Set([dependency])
+    // A set takes in what is added while it is walked: so those of those are found too.
+    for (const parent of found)
+      for (const [name, { behind }] of this.#subjects) if (behind.includes(parent)) found.add(name)
+    return withDependents(message, found.size - 1)
   }
 
   #report(error: unknown, message: Message): void {

@@ -41,8 +41,30 @@ export class Subject {
 
   flipped(flip: NotifyEvents['flip'], own: boolean, now: number): void {
     const incident = this.#incidents.get(flip.enforced)
-    if (incident !== undefined) incident.flipped(flip, own, now)
-    else if (flip.mode === 'unavailable' && !own) this.#incidents.set(flip.enforced, new Incident(flip, now))
+    if (incident !== undefined) {
+      if (flip.mode === 'available' && incident.isAnothers(now)) this.#incidents.delete(flip.enforced)
+      else incident.flipped(flip, own, now)
+    } else if (flip.mode === 'unavailable' && !own) this.#incidents.set(flip.enforced, new Incident(flip, now))
+  }
+
+  /** What it is unavailable with and tells nothing of itself, if it is so. */
+  get behind(): readonly string[] {
+    return [...this.#incidents.values()].flatMap(({ behind }) => behind ?? [])
+  }
+
+  /**
+   * One that it depends on has returned. @returns whether it stands alone now
+   * @param down those that have not
+   */
+  returned(parent: string, down: ReadonlySet<string>, now: number): boolean {
+    let alone = false
+    for (const incident of this.#incidents.values()) {
+      const { behind } = incident
+      if (behind?.includes(parent) !== true || behind.some((other) => down.has(other))) continue
+      incident.stands(this.#pace.stableFor, now)
+      alone = true
+    }
+    return alone
   }
 
   /** Without an incident nobody is to hear of its flips: they are an operator's, or only watched. */
@@ -50,7 +72,8 @@ export class Subject {
     for (const incident of this.#incidents.values()) incident.flapping(flapping, now)
   }
 
-  warned({ dependency, warning, raised, text }: NotifyEvents['warning']): void {
+  warned({ dependency, warning, raised, text: said, injected }: NotifyEvents['warning']): void {
+    const text = injected === true ? `${said} (a fault was injected)` : said
     const known = this.#warnings.get(warning)
     if (known !== undefined) Object.assign(known, { raised, text })
     else if (raised) this.#warnings.set(warning, { dependency, raised, told: false, text, notBefore: -Infinity })

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   createRegistry,
   InvariantError,
+  keepTrying,
   monotonic,
   OptionError,
   type InjectOptions,
@@ -322,6 +323,66 @@ describe('that it was no real fault', () => {
     ])
     const flipped = registry.history().filter(({ kind }) => kind === 'flip')
     expect(flipped.map(({ injected }) => injected)).toEqual([true, undefined])
+  })
+
+  it('is told of work that it holds up too long, and of a slot that is taken back from it', async () => {
+    const { clock, registry, dependency, call } = rig({
+      timeout: 100,
+      longCall: 50,
+      bulkhead: { slots: 2, reclaimAfter: 200 },
+    })
+    const marks: unknown[] = []
+    for (const event of ['longCall', 'leak'] as const)
+      registry.on(event, ({ injected }) => marks.push([event, injected]))
+    using _fault = dependency.inject({ value: () => new Promise(() => undefined), class: 'pages', for: SECONDS })
+    for (const of of ['pages', 'feeds']) {
+      watch(call({ class: of }))
+      await clock.advance(400)
+    }
+    expect(marks).toEqual([
+      ['longCall', true],
+      ['leak', true],
+      ['longCall', undefined],
+      ['leak', undefined],
+    ])
+  })
+
+  it('is told of flapping that it brings about', async () => {
+    const { clock, registry, dependency, call, succeed } = rig({
+      circuit: { consecutiveFailures: 3, openFor: 1_000, rampFor: 0 },
+    })
+    const marks: unknown[] = []
+    registry.on('flapping', ({ flips, injected }) => marks.push([flips, injected]))
+    for (let flip = 0; flip < 4; flip++) {
+      const fault = dependency.inject({ error: down, for: SECONDS })
+      for (let i = 0; i < 3; i++) await call().catch(() => undefined)
+      fault.stop()
+      await clock.advance(1_000)
+      await succeed()
+    }
+    expect(marks).toEqual([[4, true]])
+  })
+
+  it('is told of warnings, and of connections that fail, while it lasts', async () => {
+    const { clock, registry, dependency, call, succeed } = rig({ circuit: { consecutiveFailures: false } })
+    const marks: unknown[] = []
+    registry.on('warning', ({ warning, raised, injected }) => marks.push([warning, raised, injected]))
+    registry.on('connection', ({ phase, injected }) => marks.push([phase, injected]))
+    await succeed(20)
+    const fault = dependency.inject({ error: down, for: SECONDS })
+    for (let i = 0; i < 5; i++) await call().catch(() => undefined)
+    const trying = keepTrying(() => 'connection', { dependency })
+    await settle()
+    fault.stop()
+    await clock.advance(100)
+    expect(await trying).toBe('connection')
+    expect(marks).toEqual([
+      ['injected', true, undefined],
+      ['failures', true, true],
+      ['waiting', true],
+      ['injected', false, undefined],
+      ['connected', undefined],
+    ])
   })
 
   it('is told of every caller of a shared call', async () => {

@@ -312,6 +312,31 @@ describe('during a back-off', () => {
     expect([result.error, runs.length]).toEqual([down, 1])
   })
 
+  it('the time for it passes while our own loop is blocked: the error comes, and nothing is begun', async () => {
+    const { load, last, runs, clock, dependency } = retrying()
+    const result = watch(load.with({ total: 100 })('a'))
+    last().fail(down)
+    await settle()
+    clock.block(200)
+    await clock.advance(1)
+    expect([result.error, runs.length, dependency.health().counts.retries]).toEqual([down, 1, 0])
+  })
+
+  it('the flip of later on gives nothing back of what was spent before it', async () => {
+    const { load, last, runs, clock, registry } = retrying({ budget: { ratio: 0, perSecond: 0.001 } }, { circuit })
+    watch(load('a'))
+    last().fail(down)
+    await clock.advance(50)
+    last().fail(down)
+    await settle()
+    registry.setMode('feed', 'unavailable', { reason: 'test', for: 1_000 })
+    registry.setMode('feed', 'available', { reason: 'test', for: 1_000 })
+    watch(load('a'))
+    last().fail(down)
+    await clock.advance(50)
+    expect(runs).toHaveLength(3)
+  })
+
   it('it is switched off: the retry goes straight through', async () => {
     const { registry, clock, last, result } = await waiting()
     registry.disable('feed', { for: 1_000 })
@@ -434,28 +459,63 @@ describe('the budget', () => {
 
   it('grows with the calls: at 1,000 a second that all fail, a tenth is added, and no more', async () => {
     const { load, runs, clock, dependency } = retrying({ budget: { ratio: 0.1, perSecond: 3 } }, { circuit })
+    let seen = 0
     for (let ms = 0; ms < 2_000; ms++) {
       watch(load('a'))
       await clock.advance(1)
+      seen += runs.length
       for (const run of runs.splice(0)) run.fail(down)
     }
-    const { fires, retries } = dependency.health().counts
-    expect(fires - retries).toBe(2_000)
-    expect(retries).toBeGreaterThan(190)
-    expect(retries).toBeLessThanOrEqual(203)
+    expect(seen).toBeGreaterThan(2_190)
+    expect(seen).toBeLessThanOrEqual(2_203)
+    expect(dependency.health().counts).toMatchObject({ fires: seen, retries: seen - 2_000 })
   })
 
-  it('leaves no more than trials once the circuit has opened', async () => {
+  it('where a floor a second is more than its share, adds that, and no more', async () => {
+    const { load, runs, clock } = retrying({ budget: { ratio: 0.1, perSecond: 10 } }, { circuit })
+    let seen = 0
+    for (let calls = 0; calls < 100; calls++) {
+      watch(load('a'))
+      await clock.advance(50)
+      seen += runs.length
+      for (const run of runs.splice(0)) run.fail(down)
+      await clock.advance(50)
+    }
+    await clock.advance(1_000)
+    seen += runs.length
+    // 10 s of calls, 10 a second: a tenth of them would be 10.
+    expect(seen - 100).toBeGreaterThanOrEqual(95)
+    expect(seen - 100).toBeLessThanOrEqual(110)
+  })
+
+  it('is spent before the flip of a storm, 1,000 calls a second; after it the dependency sees trials alone', async () => {
     const { load, runs, clock, dependency } = retrying({ retries: 3, budget: { ratio: 0.1, perSecond: 3 } })
-    for (let ms = 0; ms < 4_000; ms++) {
+    let [calls, before] = [0, 0]
+    const after: number[] = []
+    for (let ms = 0; ms < 12_000; ms++) {
+      const open = dependency.mode === 'unavailable'
+      if (!open) calls++
       watch(load('a'))
       await clock.advance(1)
+      if (open) after.push(...runs.map(() => clock.now()))
+      else before += runs.length
       for (const run of runs.splice(0)) run.fail(down)
     }
-    expect(dependency.mode).toBe('unavailable')
-    const { fires, rejects, retries } = dependency.health().counts
-    expect(fires - rejects).toBeLessThanOrEqual(20 * 1.1 + 3)
-    expect(retries).toBeLessThanOrEqual(3)
+    expect(before).toBeGreaterThanOrEqual(calls)
+    expect(before).toBeLessThanOrEqual(1.1 * calls + 3)
+    // One when the open time ends, 5 s, and the next not before a longer one is over.
+    expect(after).toHaveLength(1)
+    expect(after[0]).toBeGreaterThan(5_000 - 1_000)
+    expect(dependency.health()).toMatchObject({ mode: 'unavailable', counts: { retries: before - calls } })
+  })
+
+  it('takes a retry that was given back for none, and the calls after it for calls', () => {
+    const bucket = new RetryBudget({ now: () => 0 } as never, { ratio: 1, perSecond: 2 })
+    expect(bucket.take(1)).toBe(true)
+    bucket.giveBack()
+    expect([bucket.take(1), bucket.take(1), bucket.take(1)]).toEqual([true, true, false])
+    // Both are begun, and two more calls: one makes up for what the floor has lent.
+    expect([bucket.take(5), bucket.take(6)]).toEqual([true, false])
   })
 
   it('in any window up to 10 s allows the larger of both, and a second’s floor on top', () => {
