@@ -560,13 +560,13 @@ describe('a state file', () => {
     one.last().open('connection')
     await settle()
     writeFileSync(stateFile, JSON.stringify({ dependency: 'redis', attempts: 9, at: START, wait: 30_000 }))
+    const waiting = (): number => one.clock.pending({ referenced: true })
+    const before = waiting()
     const trying = one.connect({ stateFile })
-    await until(() => one.clock.pending({ referenced: true }) > 1 || trying.state.next === 75, 'it waits its turn')
-    for (let waited = 0; waited < 3 && one.attempts.length < 2; waited++) {
-      await one.clock.advance(75)
-      await until(() => one.attempts.length > 1 || one.clock.pending({ referenced: true }) > 0, 'it goes on')
-    }
-    expect(trying.state.attempts).toBe(2)
+    await until(() => waiting() > before, 'the file has been read, and it waits its turn')
+    await one.clock.advance(trying.state.next!)
+    await until(() => one.attempts.length > 1, 'it goes on')
+    expect([trying.state.attempts, one.clock.now() - one.attempts[0]!.at < 1_000]).toEqual([2, true])
   })
 
   it('from a time to come makes nobody wait longer than it says', async () => {
