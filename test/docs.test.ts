@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
@@ -6,7 +7,9 @@ import { loadConfig, monotonic } from '../src/index.js'
 import { ManualClock } from '../src/testing.js'
 
 const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url))
-const pages = readdirSync(path('docs')).filter((name) => name.endsWith('.md'))
+const pages = ['', 'incidents/'].flatMap((folder) =>
+  readdirSync(path(`docs/${folder}`)).flatMap((name) => (name.endsWith('.md') ? [`${folder}${name}`] : [])),
+)
 const read = (page: string): string => readFileSync(path(`docs/${page}`), 'utf8')
 
 /** The code of one language in a page, block by block, each on the line where it stands. */
@@ -63,10 +66,13 @@ describe('the pages in docs', () => {
   })
 
   it('point to files that are there', () => {
-    const targets = pages.flatMap((page) => [...read(page).matchAll(/\]\(([^)#:]+)[^)]*\)/g)].map(([, to]) => to!))
+    const targets = pages.flatMap((page) =>
+      [...read(page).matchAll(/\]\(([^)#:]+)[^)]*\)/g)].flatMap(([, to]) =>
+        to === 'https' ? [] : [join('docs', dirname(page), to!)],
+      ),
+    )
     expect(targets.length).toBeGreaterThan(0)
-    const missing = targets.filter((to) => to !== 'https' && !existsSync(path(`docs/${to}`)))
-    expect(missing).toEqual([])
+    expect(targets.filter((to) => !existsSync(path(to)))).toEqual([])
   })
 
   it('show a file that can be loaded', async () => {

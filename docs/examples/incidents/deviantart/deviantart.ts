@@ -70,7 +70,7 @@ async function playOn(started: Started, print: Print): Promise<Replay> {
       'guarded comments': guarded.visitors.write,
     },
     perSecond,
-    goodWithin: 3_000,
+    goodWithin: 10_000,
     phases,
     print,
     shown: ['unguarded', 'guarded'],

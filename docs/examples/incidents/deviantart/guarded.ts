@@ -5,19 +5,21 @@ import { nextId, readSequence } from './sequences.js'
 import type { Data } from './site.js'
 import { readPage, saveComment, type Comment } from './tables.js'
 
+/** Nothing here is about how long an answer takes, and the machine may be busy. */
+const PATIENCE = 10_000
 /** What replication may be behind while all is well: it takes up the statements ten times a second. */
 const AHEAD_AT_MOST = 20
 
 export function guarded({ shards, master, backup, ids }: SiteDatabases): { registry: Registry; data: Data } {
-  const registry = createRegistry()
+  const registry = createRegistry({ defaults: { timeout: PATIENCE, circuit: { slowCall: PATIENCE } } })
   // One server, so one pool of slots; but reads are one dependency and writes another.
   const pool = createPool({ name: 'shards', slots: 10 })
   const pages = registry.dependency('pages', { bulkhead: { pool } })
 
-  const store = marksIn(shards)
+  const kept = { store: marksIn(shards), timeout: PATIENCE }
   const sequence = registry.dependency('sequence', {
     tags: ['writes'],
-    invariants: [monotonic('comment ids', () => readSequence(ids()), { store })],
+    invariants: [monotonic('comment ids', () => readSequence(ids()), kept)],
   })
   const comments = registry.dependency('comments', {
     bulkhead: { pool },
@@ -31,7 +33,7 @@ export function guarded({ shards, master, backup, ids }: SiteDatabases): { regis
         'comment ids',
         () => readSequence(master),
         () => readSequence(backup),
-        { atMost: AHEAD_AT_MOST, every: 1_000 },
+        { atMost: AHEAD_AT_MOST, every: 1_000, timeout: PATIENCE },
       ),
     ],
   })
@@ -40,7 +42,7 @@ export function guarded({ shards, master, backup, ids }: SiteDatabases): { regis
     nextId: sequence.wrap(() => nextId(ids()), {
       name: 'next-id',
       idempotent: false,
-      invariant: monotonic('comment ids', { store }),
+      invariant: monotonic('comment ids', kept),
     }),
     saveComment: comments.wrap((_context, comment: Comment) => saveComment(shards, comment), {
       name: 'save-comment',

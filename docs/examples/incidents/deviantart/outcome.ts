@@ -47,7 +47,7 @@ export async function outcome(
     row('pages shown with a comment of another page', ({ mixed }) => mixed),
     row('comments lost', ({ lost }) => lost),
     {
-      what: 'pages that could be read',
+      what: 'pages that could be read and were right',
       values: { unguarded: readable('unguarded', all), guarded: readable('guarded', all) },
     },
     row('errors that anybody saw', ({ errors }) => errors),

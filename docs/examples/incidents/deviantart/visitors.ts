@@ -3,7 +3,7 @@ import type { Page } from './tables.js'
 
 /** Pages that are read and written under. */
 export const PAGES = 20
-const patience = 5_000
+const patience = 15_000
 
 /** Those who read a site and those who write there; each knows what was written, and where. */
 export class Visitors {

@@ -11,18 +11,20 @@ import { endWithParent } from '../../replay/child.js'
 import { BACKOFF, CONNECTIONS } from './pace.js'
 
 const PAUSE = 25
-const LIFETIME = 2_000
+const LIFETIME = 2_500
 
 const [url, port, stateFile] = process.argv.slice(2)
 endWithParent()
 
 async function connectToRedis(): Promise<void> {
-  for (let number = 0; number < CONNECTIONS; number++) {
-    const client = createClient({ url: url!, socket: { reconnectStrategy: false } })
-    client.on('error', () => undefined)
-    process.send?.('connects')
-    await client.connect()
-  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, connectOnce))
+}
+
+async function connectOnce(): Promise<void> {
+  const client = createClient({ url: url!, socket: { reconnectStrategy: false } })
+  client.on('error', () => undefined)
+  process.send?.('connects')
+  await client.connect()
 }
 
 const dependency = createRegistry().dependency('redis')

@@ -14,6 +14,8 @@ interface Damage {
   refused: number
   incomplete: number
   accepted: number
+  /** Messages that were not. */
+  turnedAway: number
   lost: number
   lostOnDisk: number
   /** Older values that the copy did not take over. */
@@ -41,6 +43,7 @@ export async function outcome(
     row('healthy client refused, of its visits', ({ refused, served }) => `${refused} of ${refused + served}`),
     row('threads shown without an accepted message', ({ incomplete }) => incomplete),
     row('messages accepted', ({ accepted }) => accepted),
+    row('messages refused', ({ turnedAway }) => turnedAway),
     row('accepted messages lost', ({ lost }) => lost),
     row('accepted messages lost on the copy’s disk', ({ lostOnDisk }) => lostOnDisk),
     noticed('threads of the copy that went back', seen.wentBack),
@@ -61,7 +64,7 @@ export async function outcome(
       { says: `unguarded: ${wentBack.unguarded} threads of the copy went back`, holds: wentBack.unguarded > 0 },
       {
         says: `guarded: the process with the bug was started again ${guarded.starts - 1} times all the same`,
-        holds: guarded.starts > 2,
+        holds: guarded.starts > 1,
       },
       {
         says: `guarded: in ${seconds} s of that it opened ${connections.guarded} connections (at most ${most})`,
@@ -104,8 +107,8 @@ async function damageOf(half: Half): Promise<Damage> {
   // The copy comes after.
   for (let tries = 0; tries < 50 && visitors.lostFrom(await threadsAt(copy.url)) > lost; tries++) await sleep(200)
   const older = (await (await fetch(`${copy.url}/refused`)).json()) as number
-  const { incomplete, messages: accepted } = visitors
+  const { incomplete, messages: accepted, refused: turnedAway } = visitors
   const { served, refused, most } = healthy
   const lostOnDisk = visitors.lostFrom(await copyOnDisk())
-  return { starts: importer.starts, most, served, refused, incomplete, accepted, lost, lostOnDisk, older }
+  return { starts: importer.starts, most, served, refused, incomplete, accepted, turnedAway, lost, lostOnDisk, older }
 }
