@@ -9,11 +9,14 @@ export const CONNECTIONS = 10
 /** A portal's own database: two tables, and the pool of connections through which it reads both. */
 export class PortalDatabase {
   readonly pool: Pool
+  /** For what is to be done beside them. */
+  readonly other: Pool
   /** Not the portal's: of the third-party package that upgrades its schema by itself. */
   readonly #upgrader: Pool
 
   private constructor(url: string, started: Started) {
     this.pool = poolTo(url, CONNECTIONS, started)
+    this.other = poolTo(url, 1, started)
     this.#upgrader = poolTo(url, 1, started)
   }
 

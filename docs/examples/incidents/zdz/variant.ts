@@ -72,18 +72,8 @@ export async function startVariants(
   const variants: Variant[] = []
   for (const [name, build] of Object.entries(builds)) {
     const database = await PortalDatabase.create(server, name.replaceAll(/\W+/g, '_').toLowerCase(), started)
-    const { url, registry } = await build(queriesOn(database.pool), started)
-    await warmUp(url)
+    const { url, registry } = await build(queriesOn(database.pool, database.other), started)
     variants.push({ name, url, database, registry })
   }
   return variants
-}
-
-/** Templates are compiled and code is, before anything is measured. */
-async function warmUp(url: string): Promise<void> {
-  for (let visit = 0; visit < 40; visit++) {
-    const page = await fetch(`${url}/articles/1`)
-    await page.text()
-    await (await fetch(`${url}/ajax/comments/1`, { method: 'POST' })).text()
-  }
 }

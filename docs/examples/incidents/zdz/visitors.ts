@@ -34,6 +34,12 @@ export function secondVisitor(site: string): () => Promise<Answer> {
   }
 }
 
+/** Templates and code are compiled before anything is measured. */
+export async function warmUp(loads: Readonly<Record<string, (number: number) => Promise<Answer>>>): Promise<void> {
+  for (let number = 0; number < 30; number++)
+    await Promise.all(Object.values(loads).map((visit) => visit(number).catch(drop)))
+}
+
 async function callback(url: string, saved: number[]): Promise<void> {
   try {
     const response = await get(url, 'POST')

@@ -1,6 +1,5 @@
 // A schema upgrade locks a table, and takes the site with it, and another site too. See docs/incidents/zdz.md.
 import { startPostgres } from '../../../../test/support/servers/postgres.js'
-import { figures } from '../../replay/figures.js'
 import type { Recording } from '../../replay/recording.js'
 import { Started } from '../../replay/started.js'
 import { playUnderLoad } from '../../replay/under-load.js'
@@ -9,7 +8,7 @@ import { outcome, type Played } from './outcome.js'
 import { script, type Seen } from './script.js'
 import { startApart, startTogether, type Half } from './second-sites.js'
 import { guardedByPeers, halves, startVariants } from './variant.js'
-import { goodWithin, pageVisitor, secondVisitor, type Callbacks } from './visitors.js'
+import { goodWithin, pageVisitor, secondVisitor, warmUp, type Callbacks } from './visitors.js'
 
 const perSecond = 10
 
@@ -27,7 +26,7 @@ const playPeers = (print: Print): Promise<Recording[]> => onPostgres(print, play
 
 export function replay(played: Played, others: readonly Recording[]): Replay {
   const recordings = [...played.pages, ...others]
-  return { recordings, perSecond, counted: 'good pages a second', ...outcome(figures(recordings), played) }
+  return { recordings, perSecond, counted: 'good pages a second', ...outcome(played, others) }
 }
 
 async function onPostgres<T>(
@@ -63,11 +62,13 @@ async function playHalvesOn(
     seconds[`${half}, second site in the same process`] = await startTogether(half, portal, started)
     seconds[`${half}, second site in its own`] = await startApart(half, portal, started)
   }
+  const loads = {
+    ...Object.fromEntries(variants.map(({ name, url }) => [name, pageVisitor(url, callbacks.get(name)!)])),
+    ...Object.fromEntries(Object.entries(seconds).map(([name, url]) => [name, secondVisitor(url)])),
+  }
+  await warmUp(loads)
   const recordings = await playUnderLoad({
-    loads: {
-      ...Object.fromEntries(variants.map(({ name, url }) => [name, pageVisitor(url, callbacks.get(name)!)])),
-      ...Object.fromEntries(Object.entries(seconds).map(([name, url]) => [name, secondVisitor(url)])),
-    },
+    loads,
     perSecond,
     goodWithin,
     phases: script(variants, seen, true),
@@ -84,8 +85,10 @@ async function playPeersOn(
   print: Print,
 ): Promise<Recording[]> {
   const variants = await startVariants(guardedByPeers, server, started)
+  const loads = Object.fromEntries(variants.map(({ name, url }) => [name, pageVisitor(url, { saved: [] })]))
+  await warmUp(loads)
   return playUnderLoad({
-    loads: Object.fromEntries(variants.map(({ name, url }) => [name, pageVisitor(url, { saved: [] })])),
+    loads,
     perSecond,
     goodWithin,
     phases: script(variants, { lockEnded: Number.NaN }, false),
