@@ -37,8 +37,7 @@ app.post('/threads/:thread', ...writable, express.json(), async (request, respon
   response.json(await load(thread))
 })
 if (guard) app.use(guard.errors())
-// No stack on the terminal.
-app.set('env', 'production')
+// Express' own would put stacks on the terminal.
 const failed: express.ErrorRequestHandler = (_error, _request, response, _next) => {
   response.sendStatus(500)
 }
