@@ -23,7 +23,8 @@ async function connectToRedis(): Promise<void> {
 async function connectOnce(): Promise<void> {
   const client = createClient({ url: url!, socket: { reconnectStrategy: false } })
   client.on('error', () => undefined)
-  process.send?.('connects')
+  // Nobody is there to hear it any more when the replay was interrupted.
+  process.send?.('connects', undefined, undefined, () => undefined)
   await client.connect()
 }
 
