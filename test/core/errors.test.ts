@@ -1,5 +1,7 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import * as errors from '../../src/core/errors.js'
+import { createRegistry } from '../../src/index.js'
+import { ManualClock } from '../../src/testing.js'
 
 const { CofferdamError, OptionError, UnavailableError, CallTimeoutError, BulkheadFullError } = errors
 
@@ -96,5 +98,50 @@ describe('instanceof', () => {
     expect(own instanceof UnavailableError).toBe(true)
     expect(own instanceof FeedDown).toBe(true)
     expect(new UnavailableError('down') instanceof FeedDown).toBe(false)
+  })
+})
+
+describe('a refusal', () => {
+  const refusing = () => {
+    const registry = createRegistry({ clock: new ManualClock() })
+    const dependency = registry.dependency('feed')
+    registry.setMode('feed', 'unavailable', { reason: 'upgrade' })
+    return dependency
+  }
+
+  it('is an error of its own for each caller, who may write on it', async () => {
+    const load = refusing().wrap(() => 'live')
+    const [one, other] = await Promise.all([load().catch(String), load().catch((error: unknown) => error)])
+    const again: unknown = await load().catch((error: unknown) => error)
+    expect(one).toBe('UnavailableError: feed is unavailable')
+    expect([other, again]).toMatchObject([{ code: 'ERR_UNAVAILABLE' }, { code: 'ERR_UNAVAILABLE' }])
+    expect(other).not.toBe(again)
+  })
+
+  it('is one of its own also where something is served instead: in the outcome, and for a fallback', async () => {
+    const seen: unknown[] = []
+    const load = refusing().wrap(() => 'live', {
+      fallback: ({ error }) => {
+        seen.push(error)
+        return 'served'
+      },
+    })
+    const outcomes = [await load.outcome(), await load.outcome()]
+    expect(outcomes.map(({ value, error }) => [value, (error as errors.CofferdamError).code])).toEqual([
+      ['served', 'ERR_UNAVAILABLE'],
+      ['served', 'ERR_UNAVAILABLE'],
+    ])
+    expect(new Set([...seen, ...outcomes.map(({ error }) => error)]).size).toBe(4)
+  })
+
+  it('is no unhandled rejection for a caller who listens at once', async () => {
+    const warned: string[] = []
+    const warn = (): unknown => warned.push('unhandled')
+    process.on('unhandledRejection', warn)
+    onTestFinished(() => void process.off('unhandledRejection', warn))
+    const load = refusing().wrap(() => 'live')
+    await expect(load()).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(warned).toEqual([])
   })
 })
