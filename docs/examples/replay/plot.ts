@@ -8,24 +8,28 @@ export interface Plot {
   perSecond: number
 }
 
-// Guarded first and unguarded second; peers after them.
-const colours: Record<string, string> = { guarded: '#1d7a4f', unguarded: '#d64545' }
+const colours: Record<string, string> = {
+  guarded: '#1d7a4f',
+  unguarded: '#d64545',
+  'guarded, Fastify': '#6fbf97',
+  'unguarded, Fastify': '#eba0a0',
+}
 const others = ['#7a5cc4', '#b08a1e', '#3a7ca5', '#8a5a44']
 const bands = ['#eef3f5', '#fde9d9', '#fbdcdc', '#e4f2e9']
 
 /** Good answers a second over time, as an SVG: an answer counts in the second in which its visit was due. */
 export function plot(recordings: readonly Recording[], { title, subtitle, perSecond }: Plot): string {
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 960, height: 440 })
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 960, height: 470 })
   const phases = recordings[0]?.phases ?? []
+  const unnamed = recordings.filter(({ variant }) => !(variant in colours))
   const seconds = Math.floor(((phases.at(-1)?.to ?? 0) - (phases[0]?.from ?? 0)) / 1_000)
   chart.setOption({
     animation: false,
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'system-ui, sans-serif' },
     title: { text: title, subtext: subtitle, left: 24, top: 12 },
-    // Beside the subtitle: titles are long.
-    legend: { right: 24, top: 44, itemGap: 24, data: recordings.map(({ variant }) => variant) },
-    grid: { left: 56, right: 24, top: 92, bottom: 52 },
+    legend: { left: 48, right: 24, bottom: 8, itemGap: 20, data: recordings.map(({ variant }) => variant) },
+    grid: { left: 56, right: 24, top: 80, bottom: 100 },
     xAxis: {
       type: 'value',
       min: 0,
@@ -41,7 +45,7 @@ export function plot(recordings: readonly Recording[], { title, subtitle, perSec
       type: 'line' as const,
       data: goodPerSecond(recording, seconds),
       symbol: 'none',
-      color: colours[recording.variant] ?? others[index % others.length],
+      color: colours[recording.variant] ?? others[unnamed.indexOf(recording) % others.length],
       // The wider line lies below, so that both show where they run together.
       lineStyle: { width: recording.variant === 'unguarded' ? 5 : 2.5 },
       z: recording.variant === 'guarded' ? 3 : 2,
