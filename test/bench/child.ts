@@ -1,5 +1,6 @@
 /** One subject of one case, in a process of its own. Measures when it is told to; see `harness/process.ts`. */
 import { cases } from './cases/index.js'
+import { growths } from './growth/index.js'
 import type { Reply, Request, Task } from './harness/protocol.js'
 import type { BuildStack } from './stacks/stack.js'
 
@@ -7,7 +8,7 @@ import type { BuildStack } from './stacks/stack.js'
 process.setSourceMapsEnabled(false)
 
 const { caseName, subject, points, effort } = JSON.parse(process.argv[2] ?? '{}') as Task
-const measured = cases.find(({ name }) => name === caseName)
+const measured = [...cases, ...growths].find(({ name }) => name === caseName)
 if (measured === undefined) throw new Error(`no case is called ${caseName}`)
 
 const { build } = (await import(`./stacks/${subject}.js`)) as { build: BuildStack }

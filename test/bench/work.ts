@@ -30,6 +30,12 @@ export const answerReadingSignal: Operation = async (category, signal) => {
   return { category, items: 3 }
 }
 
+/** Every second run fails. */
+export const answerOrFail: Operation = async (category) => {
+  if (ran.times++ % 2 === 1) throw failure
+  return { category, items: 3 }
+}
+
 /** Answers until it is told to fail. */
 export function breakable(): { operation: Operation; broken: boolean } {
   const state = {

@@ -21,7 +21,7 @@ export const concurrent: Case = {
   prepare: (build, points, effort) => timed(points, effort, (atOnce) => inBatches(build, atOnce)),
 }
 
-function inBatches(build: BuildStack, atOnce: number): TimedRun {
+export function inBatches(build: BuildStack, atOnce: number): TimedRun {
   const { call } = build({ ...plain, name: `feed-${atOnce}`, operation: answer, slots: atOnce })
   const pending = new Array<ReturnType<typeof call>>(atOnce)
   let next = 0

@@ -36,7 +36,7 @@ const mostInARound = 2_500
 
 let built = 0
 
-function failingCalls(build: BuildStack, inWindow: number): TimedRun {
+export function failingCalls(build: BuildStack, inWindow: number): TimedRun {
   const work = breakable()
   return async (wanted) => {
     const calls = Math.min(wanted, Math.max(mostInARound, inWindow / 10))

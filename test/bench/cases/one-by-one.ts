@@ -1,10 +1,8 @@
 import type { TimedRun } from '../harness/timed.js'
 import { category, ran, type Reply } from '../work.js'
 
-const categories = 64
-
 /** Calls one after another, each awaited, each of which must have run the operation and brought its answer. */
-export function oneByOne(call: (category: string) => Promise<Reply>): TimedRun {
+export function oneByOne(call: (category: string) => Promise<Reply>, categories = 64): TimedRun {
   return async (calls) => {
     const ranBefore = ran.times
     const start = performance.now()

@@ -1,6 +1,7 @@
 import type { SubjectName } from '../harness/case.js'
 import { find, type Outcome } from './outcome.js'
 import { figure, percent, ratio, table } from './table.js'
+import type { Verdict } from './verdict.js'
 
 /** One case: a table for each of its points, and how the figures grow from the first point to the last. */
 export function caseText(outcome: Outcome): string {
@@ -50,4 +51,16 @@ export function summaryText(outcomes: readonly Outcome[]): string {
     }),
   )
   return `Cofferdam, and its figure divided by theirs\n\n${table([['', 'cofferdam', ...against], ...rows])}`
+}
+
+/** Each target, and how it was met. */
+export function verdictText(verdicts: readonly Verdict[]): string {
+  const rows = verdicts.map(({ what, by, atMost, measured, runs, result }) => [
+    by === undefined ? what : `${what} ÷ ${by}`,
+    ratio(atMost),
+    ratio(measured),
+    `${ratio(Math.min(...runs))}–${ratio(Math.max(...runs))}`,
+    result,
+  ])
+  return table([['', 'at most', 'measured', `in ${verdicts[0]?.runs.length ?? 0} runs`, ''], ...rows])
 }

@@ -13,7 +13,8 @@ export function table(rows: readonly (readonly string[])[]): string {
 const none = '–'
 
 export function figure(value: number): string {
-  return Number.isFinite(value) ? Math.round(value).toLocaleString('en') : none
+  if (!Number.isFinite(value)) return none
+  return value < 10 && !Number.isInteger(value) ? value.toFixed(2) : Math.round(value).toLocaleString('en')
 }
 
 export function ratio(value: number): string {

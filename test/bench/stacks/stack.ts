@@ -6,6 +6,10 @@ export interface Stack {
   /** From now on calls are refused. */
   readonly refuse: () => void
   readonly close: () => void | Promise<void>
+  /** Does the work in the course of one inbound request. Where there is none, an AsyncLocalStorage is entered. */
+  readonly inRequest?: <R>(work: () => Promise<R>) => Promise<R>
+  /** How many calls its listeners were told of, for one that has some. */
+  readonly heard?: () => number
 }
 
 export interface StackOptions {
@@ -14,6 +18,8 @@ export interface StackOptions {
   readonly name: string
   readonly timeout: number
   readonly slots: number
+  /** Callers that may wait for a slot, where there is a line. */
+  readonly queue: number
   /** The operation reads `signal`, so give it one. */
   readonly readsSignal: boolean
   /** Serve `fallbackReply` when there is nothing better. */
@@ -34,6 +40,7 @@ export const plain: Omit<StackOptions, 'operation'> = {
   name: 'feed',
   timeout: 3_000,
   slots: 50,
+  queue: 50,
   readsSignal: false,
   fallback: true,
   neverTrip: false,
