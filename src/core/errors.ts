@@ -38,9 +38,9 @@ export class CofferdamError extends Error {
   declare readonly retryAfter?: number
 
   constructor(message: string, details?: ErrorDetails) {
-    const limit = withoutStack()
+    const limit = stacksOff()
     super(message)
-    if (limit !== undefined) Error.stackTraceLimit = limit
+    stacksOn(limit)
     if (details?.dependency !== undefined) this.dependency = details.dependency
     if (details?.retryAfter !== undefined) this.retryAfter = Math.max(0, Math.ceil(details.retryAfter))
     if (details !== undefined && 'cause' in details) this.cause = details.cause
@@ -55,8 +55,11 @@ export class CofferdamError extends Error {
   }
 }
 
-/** Switches stack capture off for one construction; under frozen intrinsics the stack is simply captured. */
-function withoutStack(): number | undefined {
+/**
+ * Switches stack capture off, until `stacksOn` in the same step; under frozen intrinsics stacks are simply captured.
+ * @returns what to hand to `stacksOn`
+ */
+export function stacksOff(): number | undefined {
   const limit = Error.stackTraceLimit
   try {
     Error.stackTraceLimit = 0
@@ -64,6 +67,10 @@ function withoutStack(): number | undefined {
   } catch {
     return undefined
   }
+}
+
+export function stacksOn(limit: number | undefined): void {
+  if (limit !== undefined) Error.stackTraceLimit = limit
 }
 
 function define(error: { prototype: CofferdamError }, name: string, code: ErrorCode): void {
