@@ -22,8 +22,9 @@ export const loopDelay: Case = {
   points: [perSecond],
   subjects: subjects('raw', 'cofferdam'),
   effort: (quick) => (quick ? { rounds: 3, roundMs: 300 } : { launches: 1, rounds: 9, roundMs: 2_000 }),
+  // A turn that comes late begins all that is due at once: none of it may be refused.
   prepare: async (build, [rate = perSecond], { roundMs, warmUpMs }) => {
-    const stack = build({ ...plain, operation: answerOrFail, slots: 1_000, neverTrip: true })
+    const stack = build({ ...plain, operation: answerOrFail, slots: 100_000, neverTrip: true })
     await load(stack, rate, warmUpMs)
     return (point) => delayUnder(() => load(stack, point, roundMs))
   },
