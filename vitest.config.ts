@@ -13,8 +13,9 @@ export default defineConfig({
       { extends: true, test: { name: 'all', include: ['test/**/*.test.ts'], exclude: [incidents] } },
       {
         extends: true,
-        // What they claim is measured: each has the machine to itself, after all others.
-        test: { name: 'incidents', include: [incidents], fileParallelism: false, sequence: { groupOrder: 1 } },
+        // What they claim is measured: each has the machine to itself, after all others, and where something else on a
+        // shared machine got in between it is played again, twice at most.
+        test: { name: 'incidents', include: [incidents], maxWorkers: 1, retry: 2, sequence: { groupOrder: 1 } },
       },
     ],
   },
