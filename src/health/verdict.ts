@@ -162,7 +162,8 @@ export class Verdict implements Gate {
   // The gate.
 
   admit(attempt: Attempt): UnavailableError | undefined {
-    this.refresh()
+    // One look for all of it: if the trial came due between two, it would be of the generation before, and count nowhere.
+    const due = this.trialDue
     attempt.generation = this.generation
     const { ruling } = this.#voices
     if (ruling !== undefined && !isCircuits(ruling)) {
@@ -171,7 +172,7 @@ export class Verdict implements Gate {
       if (this.#state.kind !== 'closed') attempt.generation = -1
       return undefined
     }
-    if (this.trialDue && attempt.call.pipeline.counts) {
+    if (due && attempt.call.pipeline.counts) {
       ;(this.#state as { trial: Attempt | undefined }).trial = attempt
       attempt.trial = true
       this.mirror?.beginTrial(attempt)

@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import { UnavailableError } from '../../src/index.js'
+import { ManualClock } from '../../src/testing.js'
 import { rig } from '../support/rig.js'
 import { watch } from '../support/calls.js'
+
+/** Time passes at each look, if told to. */
+class TickingClock extends ManualClock {
+  step = 0
+  #looks = 0
+
+  override now(): number {
+    return super.now() + (this.#looks += this.step)
+  }
+}
 
 /** Fails until the circuit is open. */
 async function opened(options: Parameters<typeof rig>[0] = {}) {
@@ -205,6 +216,24 @@ describe('recovering', () => {
     await feed.clock.advance(0)
     expect(feed.dependency.mode).toBe('available')
   })
+
+  it.each([1, 2, 3, 4, 5, 6])(
+    'is not wedged by a trial that comes due while it is let in, between look %i at the clock and the next',
+    async (looks) => {
+      const clock = new TickingClock()
+      const feed = rig({ timeout: 1_000, circuit: { openFor: 5_000, openForAtMost: 5_000 } }, clock)
+      await feed.failing(10)
+      await clock.advance(5_000 - looks)
+      clock.step = 1
+      feed.call()
+      clock.step = 0
+      await clock.advance(1_000)
+      feed.begun.pop()
+      await clock.advance(6_000)
+      await feed.succeed()
+      expect(feed.dependency.mode).toBe('available')
+    },
+  )
 
   it('runs the trial although hung work holds every slot, in the permit kept for it', async () => {
     const feed = rig({
