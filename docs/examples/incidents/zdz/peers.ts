@@ -61,5 +61,5 @@ export const peers: Readonly<Record<string, (queries: Queries) => Queries>> = {
   'opossum, timeout and capacity': (queries) => around(queries, opossum({ capacity: slots })),
   'cockatiel, as its readme nests': (queries) =>
     cockatiel(queries, ({ breaker, full, late }) => wrap(breaker, full, late)),
-  'cockatiel, timeout outside': (queries) => cockatiel(queries, ({ breaker, full, late }) => wrap(late, full, breaker)),
+  'cockatiel, timeout outside': (queries) => cockatiel(queries, ({ breaker, full, late }) => wrap(breaker, late, full)),
 }
