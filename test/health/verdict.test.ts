@@ -225,7 +225,7 @@ describe('recovering', () => {
       await feed.failing(10)
       await clock.advance(5_000 - looks)
       clock.step = 1
-      feed.call()
+      void feed.call()
       clock.step = 0
       await clock.advance(1_000)
       feed.begun.pop()
