@@ -26,6 +26,9 @@ export type Version = number | bigint | string | Date
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000
 
+/** How many entries there is room for at first; then for four times as many, as often as need be. */
+const FIRST_ROOM = 16
+
 /** In place of a sequence: it was brought by no call of this process. */
 const ELSEWHERE = 0
 
@@ -50,7 +53,7 @@ export type WriteResult = 'written' | 'older' | 'olderVersion' | 'oversize'
  */
 export class Store {
   readonly #options: StoreOptions
-  // Made with the first write: lru-cache preallocates (27 MB at a max of 1e6).
+  /** Made with the first write, and small: lru-cache has room for its `max` from the start (27 MB for 1e6, 25 kB for 1,000). */
   #lru: LRUCache<string, Entry> | undefined
   /** By key: with one fence for the whole operation, a service that answers many 404s would keep nothing new at all. */
   readonly #deleted = new Map<string, Tombstone>()
@@ -215,7 +218,8 @@ export class Store {
   }
 
   #set(lru: LRUCache<string, Entry>, key: string, entry: Entry): WriteResult {
-    const { maxBytes } = this.#options
+    const { max, maxBytes } = this.#options
+    if (lru.size === lru.max && lru.max < max && !lru.has(key)) lru = this.#grow(lru)
     if (maxBytes === undefined) lru.set(key, entry)
     else {
       const size = this.#bytesOf(key, entry)
@@ -230,10 +234,17 @@ export class Store {
     return 'written'
   }
 
-  #make(): LRUCache<string, Entry> {
+  /** The same entries in the same order, with room for more. */
+  #grow(lru: LRUCache<string, Entry>): LRUCache<string, Entry> {
+    const grown = this.#make(4 * lru.max)
+    grown.load(lru.dump())
+    return (this.#lru = grown)
+  }
+
+  #make(room = FIRST_ROOM): LRUCache<string, Entry> {
     const { max, maxBytes } = this.#options
     return new LRUCache<string, Entry>({
-      max,
+      max: Math.min(room, max),
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes, maxEntrySize: maxBytes }),
       dispose: (entry, _key, reason) => {
         if (reason !== 'evict') return
