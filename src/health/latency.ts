@@ -6,11 +6,14 @@ const BUCKETS = bucketsUpTo(21)
 const SLICES = 4
 
 /**
- * How long recent calls took, in fixed memory (6.4 kB once the first has come) with an error of at most 3.2 %: four
+ * How long recent calls took, in fixed memory (1.6 kB with the first, 6.4 kB at most) with an error of at most 3.2 %: four
  * slices that are dropped in turn when touched.
  */
 export class Latency {
   readonly #width: number
+  /** Each is made when its turn first comes. */
+  readonly #slices: (Uint32Array | undefined)[] = []
+  /** The slice that is counted in. */
   #counts: Uint32Array | undefined
   #slice = 0
   #ends = -Infinity
@@ -21,7 +24,7 @@ export class Latency {
 
   record(now: number, ms: number): void {
     if (now >= this.#ends) this.#rotate(now)
-    this.#counts![(this.#slice % SLICES) * BUCKETS + bucketOf(ms, BUCKETS)]!++
+    this.#counts![bucketOf(ms, BUCKETS)]!++
   }
 
   /** In ms; undefined before the first call and after an idle window. */
@@ -30,21 +33,18 @@ export class Latency {
     if (now >= this.#ends) this.#rotate(now)
     const sums = new Float64Array(BUCKETS)
     let calls = 0
-    for (let i = 0; i < this.#counts.length; i++) {
-      const n = this.#counts[i]!
-      sums[i % BUCKETS]! += n
-      calls += n
-    }
+    for (const slice of this.#slices)
+      for (let i = 0; slice !== undefined && i < BUCKETS; i++) {
+        sums[i]! += slice[i]!
+        calls += slice[i]!
+      }
     return calls === 0 ? undefined : percentilesOf(sums, calls)
   }
 
   #rotate(now: number): void {
-    this.#counts ??= new Uint32Array(SLICES * BUCKETS)
     const slice = Math.floor(now / this.#width)
-    for (let i = Math.max(this.#slice + 1, slice - SLICES + 1); i <= slice; i++) {
-      const from = (i % SLICES) * BUCKETS
-      this.#counts.fill(0, from, from + BUCKETS)
-    }
+    for (let i = Math.max(this.#slice + 1, slice - SLICES + 1); i <= slice; i++) this.#slices[i % SLICES]?.fill(0)
+    this.#counts = this.#slices[slice % SLICES] ??= new Uint32Array(BUCKETS)
     this.#slice = slice
     this.#ends = (slice + 1) * this.#width
   }

@@ -14,15 +14,16 @@ export interface SampleWindow {
 
 /** How many steps a time window slides in. */
 const BUCKETS = 10
+/** Where the counts of failures and of slow calls begin. */
+const FAILURES = BUCKETS
+const SLOWS = 2 * BUCKETS
 
 /** The samples of the last so many ms, in ten buckets with running sums: constant time at any number of calls. */
 export class TimeWindow implements SampleWindow {
   readonly #width: number
   readonly #sums: Figures = { calls: 0, failures: 0, slow: 0 }
-  // Made with the first sample: an idle dependency holds none.
-  #calls: Uint32Array | undefined
-  #failures!: Uint32Array
-  #slow!: Uint32Array
+  /** Calls, failures and slow ones, bucket by bucket; made with the first sample. */
+  #counts: Uint32Array | undefined
   /** The current bucket, counted from the clock's zero, and when it ends. */
   #bucket = 0
   #ends = -Infinity
@@ -35,29 +36,29 @@ export class TimeWindow implements SampleWindow {
     if (now >= this.#ends) this.#rotate(now)
     const slot = this.#bucket % BUCKETS
     this.#sums.calls++
-    this.#calls![slot]!++
+    this.#counts![slot]!++
     if (failed) {
       this.#sums.failures++
-      this.#failures[slot]!++
+      this.#counts![FAILURES + slot]!++
     }
     if (slow) {
       this.#sums.slow++
-      this.#slow[slot]!++
+      this.#counts![SLOWS + slot]!++
     }
   }
 
   figures(now: number): Readonly<Figures> {
-    if (now >= this.#ends && this.#calls !== undefined) this.#rotate(now)
+    if (now >= this.#ends && this.#counts !== undefined) this.#rotate(now)
     return this.#sums
   }
 
   clear(): void {
-    if (this.#calls !== undefined) for (const counts of [this.#calls, this.#failures, this.#slow]) counts.fill(0)
+    this.#counts?.fill(0)
     this.#sums.calls = this.#sums.failures = this.#sums.slow = 0
   }
 
   #rotate(now: number): void {
-    this.#calls ??= this.#make()
+    this.#counts ??= new Uint32Array(3 * BUCKETS)
     const bucket = Math.floor(now / this.#width)
     const passed = Math.min(BUCKETS, bucket - this.#bucket)
     for (let i = 1; i <= passed; i++) this.#drop((this.#bucket + i) % BUCKETS)
@@ -66,16 +67,11 @@ export class TimeWindow implements SampleWindow {
   }
 
   #drop(slot: number): void {
-    this.#sums.calls -= this.#calls![slot]!
-    this.#sums.failures -= this.#failures[slot]!
-    this.#sums.slow -= this.#slow[slot]!
-    this.#calls![slot] = this.#failures[slot] = this.#slow[slot] = 0
-  }
-
-  #make(): Uint32Array {
-    this.#failures = new Uint32Array(BUCKETS)
-    this.#slow = new Uint32Array(BUCKETS)
-    return new Uint32Array(BUCKETS)
+    const counts = this.#counts!
+    this.#sums.calls -= counts[slot]!
+    this.#sums.failures -= counts[FAILURES + slot]!
+    this.#sums.slow -= counts[SLOWS + slot]!
+    counts[slot] = counts[FAILURES + slot] = counts[SLOWS + slot] = 0
   }
 }
 
