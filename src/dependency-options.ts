@@ -170,7 +170,8 @@ export function dependencySettings(input: unknown, defaults: DependencyOptions =
   return settingsOf(given, defaults)
 }
 
-function settingsOf(given: GivenOptions, defaults: DependencyOptions): DependencySettings {
+/** @internal What has been checked, completed. */
+export function settingsOf(given: GivenOptions, defaults: DependencyOptions): DependencySettings {
   return { ...complete(withDefaults(defaults as GivenOptions, given), ''), given }
 }
 

@@ -1,168 +1,72 @@
 import type CircuitBreaker from 'opossum'
 import { closeSchema, type CloseOptions } from './close-options.js'
-import type { Attempt } from './core/attempt.js'
-import { bound } from './core/bound.js'
-import type { CallWatch, Life } from './core/call.js'
-import type { Background } from './core/background.js'
-import { backgroundTimer, type Clock, type Timer } from './core/clock.js'
-import { ClosedError } from './core/errors.js'
+import { Compartment } from './compartment.js'
+import type { Clock } from './core/clock.js'
 import { CACHES, type Caches } from './core/dump.js'
-import { GATE, type Gate, type Gated } from './core/gate.js'
-import { InFlight } from './core/in-flight.js'
+import { GATE, type Gated } from './core/gate.js'
 import { parse } from './core/options.js'
-import { Slots, type Share } from './core/slots.js'
-import { stallWatch } from './core/stall.js'
-import { Tally } from './core/tally.js'
 import type { Operation, Wrapped } from './core/wrapped.js'
-import type { DependencySettings } from './dependency-options.js'
-import { drainOptions, Drains, type Drainable, type Drained, type DrainOptions } from './drain.js'
-import type { Flapping, VerdictListener } from './health/followers.js'
-import { healthOf, type Health } from './health/health.js'
-import { LongCalls } from './health/long-calls.js'
-import { OpossumMirror } from './health/mirror.js'
-import { Monitors, type Acknowledged, type Watched } from './health/monitors.js'
+import type { DependencyHost } from './dependency-host.js'
+import { settingsOf, type DependencyOptions, type DependencySettings, type GivenOptions } from './dependency-options.js'
+import { drainOptions, type Drained, type DrainOptions } from './drain.js'
+import type { Health } from './health/health.js'
+import type { Acknowledged } from './health/monitors.js'
 import type { Mode, Override } from './health/override.js'
 import type { DependencySnapshot } from './health/snapshot.js'
-import type { Cause } from './health/cause.js'
-import { Verdict } from './health/verdict.js'
-import { Warnings, type Warning } from './health/warnings.js'
 import type { OperationOptions } from './operation-options.js'
-import { Operations, type Operable, type RunOptions } from './operations.js'
-import { Bulkhead } from './policies/bulkhead.js'
-import { Circuit } from './policies/circuit.js'
-import { Faults, type End, type Fault, type Injected, type InjectOptions } from './policies/inject.js'
-import { Rate } from './policies/rate.js'
-import { Retries } from './policies/retry/retries.js'
-import { Timeout, Timeouts, type Limits } from './policies/timeout.js'
+import { Operations, type RunOptions, type Wrapping } from './operations.js'
+import type { End, Fault, Injected, InjectOptions } from './policies/inject.js'
 import type { TryingState } from './registry-events.js'
-import { abortWork, describeWork, forgetOldest, type WorkInFlight } from './work-in-flight.js'
+import { describeWork, type WorkInFlight } from './work-in-flight.js'
 
-/** @internal What a dependency tells its registry. */
-export interface DependencyHost {
+/** What a dependency has of its registry. */
+export interface Registered {
   readonly clock: Clock
-  readonly background: () => Background
-  changed(): void
-  flipped(to: Mode, cause: Cause, enforced: boolean): void
-  warned(warning: Warning, raised: boolean): void
-  shut(): void
-  flapping(flapping: Flapping): void
-  disagreed(probes: 'passing' | 'failing'): void
-  longCall(attempt: Attempt, ranFor: number): void
-  /** @param reason `undefined` = released */
-  drained(reason: string | undefined, by?: string): void
-  leaked(attempt: Attempt): void
-  olderValue(operation: string): void
-  connection(state: TryingState): void
-  inject(options: InjectOptions): Injected
-  readonly watch: CallWatch
-  report(error: unknown): void
+  /** Of its dependencies, already checked. */
+  readonly defaults: DependencyOptions
+  hostOf(name: string): DependencyHost
 }
 
 /**
- * One guarded dependency, put together from the rooms below: circuit, slots and timers belong to it,
- * cache and fallback to each wrapped operation. Made by `registry.dependency(…)`.
+ * One guarded dependency: circuit, slots and timers belong to it, cache and fallback to each wrapped operation. Made by
+ * `registry.dependency(…)`.
+ *
+ * Until it is used it is a name with settings, and as available as anything that nobody has asked; the parts come with
+ * the first use, or at once where something runs by itself.
  */
-export class Dependency implements Gated {
+export class Dependency implements Gated, Wrapping {
   readonly name: string
-  /** @internal */
-  readonly [GATE]: { gate: Gate; tally: Tally; inFlight: InFlight<Attempt> }
-  /** @internal */
-  readonly [CACHES]: Caches
-  readonly #host: DependencyHost
-  readonly #clock: Clock
-  readonly #tally = new Tally()
-  readonly #warnings: Warnings
-  readonly #verdict: Verdict
-  readonly #monitors: Monitors
-  readonly #slots: Slots
-  readonly #classes: ReadonlyMap<string, Slots>
-  readonly #rate: Rate
-  readonly #retries: Retries
-  readonly #bulkhead: Bulkhead
-  readonly #timeouts: Timeouts
-  readonly #limits: Limits
-  readonly #inFlight = new InFlight<Attempt>()
-  readonly #longCalls: LongCalls
-  readonly #drains: Drains
-  readonly #operations: Operations
-  readonly #followers = new Set<(hurry: boolean) => void>()
-  readonly #life: Life
-  readonly #faults: Faults
-  #settings: DependencySettings
-  #mirror: OpossumMirror | undefined
-  #enabling: Timer | undefined
-  #closing: Promise<void> | undefined
+  readonly #registry: Registered
+  readonly #since: number
+  readonly #operations = new Operations(this)
+  #given: GivenOptions
+  #compartment: Compartment | undefined
 
   /** @internal Use `registry.dependency(…)`. */
-  constructor(name: string, settings: DependencySettings, host: DependencyHost) {
-    const { clock } = host
+  constructor(name: string, settings: DependencySettings, registry: Registered) {
     this.name = name
-    this.#settings = settings
-    this.#host = host
-    this.#clock = clock
-    this.#life = { closed: undefined, bypassed: false, injection: undefined, ...lifeOf(settings) }
-    this.#faults = new Faults(clock, this.#tally, (faults) => {
-      this.#injecting(faults)
-    })
-    this.#warnings = new Warnings((warning, raised) => {
-      host.warned(warning, raised)
-    })
-    this.#monitors = new Monitors(this.#watched(), settings.invariants)
-    this.#verdict = new Verdict({
-      dependency: name,
-      clock,
-      stalls: stallWatch(clock),
-      circuit: settings.circuit,
-      enforce: settings.enforce,
-      listener: this.#listener(),
-      recovery: this.#monitors,
-      warnings: this.#warnings,
-    })
-    const { bulkhead } = settings
-    this.#slots =
-      bulkhead.pool?.slots.join(name, bulkhead.share, 'bulkhead.guaranteed') ?? Slots.pool(name, bulkhead.slots)
-    const { others, classes } = this.#joinClasses()
-    this.#classes = classes
-    this.#rate = new Rate(clock, this.#tally)
-    this.#rate.configure(settings.rate)
-    this.#retries = new Retries(clock, settings.retry, () => this.mode === 'available')
-    this.#bulkhead = new Bulkhead(clock, this.#tally, others, classes, bulkhead, (attempt) => {
-      this.#leaked(attempt)
-    })
-    this.#timeouts = new Timeouts(clock)
-    this.#limits = limitsOf(this.#timeouts, settings)
-    this.#longCalls = new LongCalls(host.background, clock, this.#inFlight, settings.longCall, (attempt, ranFor) => {
-      host.longCall(attempt, ranFor)
-    })
-    this.#drains = new Drains(this.#drainable())
-    this.#operations = new Operations(this.#operable(), settings.stale)
-    this[GATE] = { gate: this.#verdict, tally: this.#tally, inFlight: this.#inFlight }
-    this[CACHES] = {
-      clock,
-      background: host.background,
-      sources: () => this.#operations.sources,
-      report: (error) => {
-        host.report(error)
-      },
-    }
-    this.#monitors.begin()
-    this.#monitors.probe(this.#probeOf(settings))
+    this.#given = settings.given
+    this.#registry = registry
+    this.#since = registry.clock.wall()
+    if (runsByItself(settings)) this.#make(settings)
   }
 
   /** Readiness is red while it is unavailable. */
   get required(): boolean {
-    return this.#settings.required
+    return this.settings.required
   }
 
   /** One switch for many. */
   get tags(): readonly string[] {
-    return this.#settings.tags
+    return this.settings.tags
   }
 
   /** The registry's verdict, read from memory. */
   get mode(): Mode {
-    this.#verdict.refresh()
-    return this.#verdict.mode
+    const verdict = this.#compartment?.verdict
+    if (verdict === undefined) return 'available'
+    verdict.refresh()
+    return verdict.mode
   }
 
   /**
@@ -170,22 +74,17 @@ export class Dependency implements Gated {
    * It follows: to change anything, use `registry.setMode`. From the first reading on every call is told to it.
    */
   get circuit(): CircuitBreaker<[], undefined> {
-    const mirror = this.#mirrored()
-    this.#tally.follow ??= (what, attempt) => {
-      mirror.count(what, attempt)
-    }
-    return mirror
+    return this.compartment.mirror
   }
 
   /** How it is: mode and circuit, the window's figures, latency, slots and what was counted so far. */
   health(): Health {
-    const { size, forgotten } = this.#inFlight
-    return healthOf(this.#verdict, this.#slots, this.#tally, size + forgotten, this.#warnings.list)
+    return this.compartment.health()
   }
 
   /** Work that has not ended, oldest first; also when its caller has gone or its slot was reclaimed. */
   inFlight(): WorkInFlight[] {
-    return [...this.#inFlight].map((attempt) => describeWork(attempt, this.#clock))
+    return [...(this.#compartment?.inFlight ?? [])].map((attempt) => describeWork(attempt, this.clock))
   }
 
   /**
@@ -229,8 +128,8 @@ export class Dependency implements Gated {
    */
   async drain(options: DrainOptions): Promise<Drained> {
     const given = drainOptions(options)
-    if (this.#life.closed !== undefined) throw this.#life.closed
-    return this.#drains.drain(given)
+    if (this.closed !== undefined) throw this.closed
+    return this.compartment.drains.drain(given)
   }
 
   /**
@@ -241,7 +140,7 @@ export class Dependency implements Gated {
    * using fault = feed.inject({ error: new HttpError(503), delay: 200, rate: 0.5, for: 60_000 })
    */
   inject(options: InjectOptions): Injected {
-    return this.#host.inject(options)
+    return this.compartment.inject(options)
   }
 
   /**
@@ -251,19 +150,29 @@ export class Dependency implements Gated {
    * @throws OptionError (`ERR_OPTION`)
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const { timeout = this.#settings.timeout } = parse(closeSchema, options, 'close')
-    return (this.#closing ??= this.#close(timeout))
+    const { timeout = this.settings.timeout } = parse(closeSchema, options, 'close')
+    return this.compartment.close(timeout, this.#operations)
   }
 
   // For the registry.
 
+  /** @internal Made when it is first looked at. */
+  get compartment(): Compartment {
+    return this.#compartment ?? this.#make(this.settings)
+  }
+
   /** @internal */
   snapshot(): DependencySnapshot {
-    const verdict = this.#verdict
+    const { name } = this
+    const verdict = this.#compartment?.verdict
+    if (verdict === undefined) {
+      const since = this.#since
+      return Object.freeze({ name, known: true, mode: 'available', available: true, circuit: 'closed', since })
+    }
     const circuit = verdict.circuitState
     const { mode, since, cause, override, available } = verdict
     return Object.freeze({
-      name: this.name,
+      name,
       known: true,
       mode,
       available,
@@ -276,90 +185,73 @@ export class Dependency implements Gated {
 
   /** @internal Applies a transition that is due. @returns whether none will be due later */
   refresh(): boolean {
-    this.#verdict.refresh()
-    return this.#verdict.retryAfter === undefined
+    this.#compartment?.verdict.refresh()
+    return this.#compartment?.verdict.retryAfter === undefined
   }
 
   /** @internal @param expired runs when its time is over */
   force(override: Override, expired: () => void): void {
-    this.#verdict.force(override, expired)
-    this.#rampSlots()
-    this.#tell(override.mode === 'available')
+    this.compartment.force(override, expired)
   }
 
   /** @internal */
   clear(by?: string): void {
-    this.#verdict.clear(by)
+    this.#compartment?.verdict.clear(by)
   }
 
   /** @internal */
-  async acknowledge(accept: boolean, by?: string): Promise<Acknowledged> {
-    const acknowledged = await this.#monitors.acknowledge(accept, by)
-    if (acknowledged.holds) this.#verdict.acknowledge(by)
-    return acknowledged
+  acknowledge(accept: boolean, by?: string): Promise<Acknowledged> {
+    return this.compartment.acknowledge(accept, by)
   }
 
   /** @internal @param expired runs when its time is over */
   disable(reason: string, by: string | undefined, ms: number, expired: () => void): void {
-    this.#cancelEnabling()
-    this.#faults.end('disabled', by)
-    if (ms !== Infinity)
-      this.#enabling = backgroundTimer(
-        this.#clock,
-        () => {
-          expired()
-          this.enable()
-        },
-        ms,
-      )
-    this.#warnings.raise('disabled', `disabled: ${reason}`, this.#clock.wall())
-    this.#verdict.setDisabled(reason, by)
+    this.compartment.disable(reason, by, ms, expired)
   }
 
   /** @internal */
   enable(by?: string): void {
-    this.#cancelEnabling()
-    this.#verdict.setDisabled(undefined, by)
-    this.#warnings.clear('disabled')
+    this.#compartment?.enable(by)
   }
 
   /** @internal @param ended told once, when it is stopped, its time is over, or the dependency is disabled or closed */
   startInjecting(fault: Fault, ended: End): End {
-    return this.#faults.add(fault, ended)
+    return this.compartment.faults.add(fault, ended)
   }
 
   /** @internal */
   stopInjecting(by?: string): void {
-    this.#faults.end('stopped', by)
+    this.#compartment?.faults.end('stopped', by)
   }
 
   /** @internal Whether faults are being injected. */
   get injected(): boolean {
-    return this.#faults.active
+    return this.#compartment?.faults.active === true
   }
 
   /** @internal */
   get disabled(): boolean {
-    return this.#warnings.has('disabled')
+    return this.#compartment?.warnings.has('disabled') === true
   }
 
   /** @internal @param reason `undefined` = all that it depends on is available */
   setParent(reason: string | undefined): void {
-    this.#verdict.setParent(reason)
+    if (reason === undefined) this.#compartment?.verdict.setParent(reason)
+    else this.compartment.verdict.setParent(reason)
   }
 
   /** @internal @param parents those that nobody has registered */
   missParents(parents: readonly string[]): void {
-    if (parents.length === 0) this.#warnings.clear('parent')
+    if (parents.length === 0) this.#compartment?.warnings.clear('parent')
     else {
       const names = parents.map((name) => JSON.stringify(name)).join(', ')
-      this.#warnings.raise('parent', `depends on what is not registered: ${names}`, this.#clock.wall())
+      this.compartment.warnings.raise('parent', `depends on what is not registered: ${names}`, this.clock.wall())
     }
   }
 
   /** @internal Whether somebody listens for work that takes long. */
   set longCallsHeard(heard: boolean) {
-    this.#longCalls.heard = heard
+    if (this.#compartment !== undefined) this.#compartment.longCalls.heard = heard
   }
 
   /**
@@ -367,26 +259,28 @@ export class Dependency implements Gated {
    * vouched for it meanwhile.
    */
   get awaited(): boolean {
-    if (!this.#monitors.awaited || !this.#settings.enforce) return false
-    return this.#tally.counts.successes === 0 && this.#verdict.decider === undefined
+    const compartment = this.#compartment
+    if (compartment === undefined || !compartment.monitors.awaited || !compartment.enforced) return false
+    return compartment.tally.counts.successes === 0 && compartment.verdict.decider === undefined
   }
 
   // For `keepTrying`.
 
   /** @internal */
   get clock(): Clock {
-    return this.#clock
+    return this.#registry.clock
   }
 
   /** @internal Why nothing may start any more: it was closed, by itself or with its registry. */
   get closed(): Error | undefined {
-    return this.#life.closed
+    return this.#compartment?.life.closed
   }
 
   /** @internal Whether it is worth calling, and if not, when it may be, in ms. */
   get standing(): { available: boolean; retryAfter: number | undefined } {
-    this.#verdict.refresh()
-    return { available: this.#verdict.available, retryAfter: this.#verdict.retryAfter }
+    const { verdict } = this.compartment
+    verdict.refresh()
+    return { available: verdict.available, retryAfter: verdict.retryAfter }
   }
 
   /**
@@ -394,239 +288,67 @@ export class Dependency implements Gated {
    * @param listener `hurry`: an operator has said that it is available
    */
   follow(listener: (hurry: boolean) => void): () => void {
-    this.#followers.add(listener)
+    const { followers } = this.compartment
+    followers.add(listener)
     return () => {
-      this.#followers.delete(listener)
+      followers.delete(listener)
     }
   }
 
   /** @internal */
   connection(state: TryingState): void {
-    this.#host.connection(state)
+    this.compartment.connection(state)
   }
 
   /** @internal */
   report(error: unknown): void {
-    this.#host.report(error)
+    this.compartment.report(error)
   }
 
-  /** @internal */
+  /** @internal Worked out anew while it is idle: they take more room than all else of it. */
   get settings(): DependencySettings {
-    return this.#settings
+    return this.#compartment?.settings ?? settingsOf(this.#given, this.#registry.defaults)
   }
 
   /** @internal @throws OptionError (`ERR_OPTION`); nothing has changed then */
   configure(settings: DependencySettings): void {
-    const { bulkhead } = settings
-    const shares = new Map<Slots, Share>()
-    for (const [name, share] of bulkhead.classes) shares.set(this.#classes.get(name)!, share)
-    this.#slots.resize(bulkhead.pool === undefined ? bulkhead.slots : bulkhead.share, 'bulkhead', shares)
-    this.#settings = settings
-    Object.assign(this.#life, lifeOf(settings))
-    Object.assign(this.#limits, limitsOf(this.#timeouts, settings))
-    this.#bulkhead.configure(bulkhead)
-    this.#rate.configure(settings.rate)
-    this.#retries.configure(settings.retry, this.#inFlight.begun)
-    this.#longCalls.limit = settings.longCall
-    this.#monitors.probe(this.#probeOf(settings))
-    this.#verdict.configure(settings.circuit, settings.enforce)
+    this.#given = settings.given
+    if (this.#compartment !== undefined) this.#compartment.configure(settings)
+    else if (runsByItself(settings)) this.#make(settings)
   }
 
-  // Inside.
+  /** @internal */
+  get [GATE](): Gated[typeof GATE] {
+    const { verdict, tally, inFlight } = this.compartment
+    return { gate: verdict, tally, inFlight }
+  }
 
-  #watched(): Watched {
-    const { clock, background } = this.#host
+  /** @internal */
+  get [CACHES](): Caches {
+    const { clock, background } = this.compartment
     return {
-      name: this.name,
       clock,
-      required: () => this.required,
       background,
-      verdict: () => this.#verdict,
-      warnings: this.#warnings,
-      changed: () => {
-        this.#host.changed()
-      },
-      disagreed: (probes) => {
-        this.#host.disagreed(probes)
-      },
+      sources: () => this.#operations.sources,
       report: (error) => {
-        this.#host.report(error)
+        this.report(error)
       },
     }
   }
 
-  #listener(): VerdictListener {
-    const host = this.#host
-    return {
-      changed: () => {
-        this.#life.bypassed = this.#verdict.decider === 'disabled'
-        host.changed()
-      },
-      flipped: (to, cause, enforced) => {
-        if (enforced && to === 'unavailable') {
-          this.#mirrored()
-          // Who waits learns it too, instead of calling what is known to be unavailable.
-          this.#dismiss(this.#verdict.refusal())
-        }
-        this.#tell(false)
-        host.flipped(to, cause, enforced)
-      },
-      rose: () => {
-        this.#rampSlots()
-      },
-      opened: (trialIn, kind) => {
-        this.#monitors.opened(trialIn, kind === 'traffic')
-      },
-      closed: () => {
-        this.#monitors.closed()
-      },
-      shut: () => {
-        host.shut()
-      },
-      flapping: (flapping) => {
-        host.flapping(flapping)
-      },
-    }
-  }
-
-  #drainable(): Drainable {
-    return {
-      name: this.name,
-      clock: this.#clock,
-      inFlight: this.#inFlight,
-      timeout: () => this.#settings.timeout,
-      hold: (reason, by) => {
-        this.#verdict.setDrain(reason, by)
-      },
-      note: (reason, by) => {
-        this.#host.drained(reason, by)
-      },
-      dismiss: () => {
-        this.#dismiss(this.#verdict.refusal())
-      },
-    }
-  }
-
-  #tell(hurry: boolean): void {
-    for (const tell of [...this.#followers]) tell(hurry)
-  }
-
-  /** Sends those away who wait: for a slot, for their turn, for another try. */
-  #dismiss(error: unknown): void {
-    this.#rate.dismiss(error)
-    this.#slots.dismiss(error)
-    this.#retries.dismiss()
-  }
-
-  #injecting(faults: Faults): void {
-    this.#life.injection = faults.active ? faults : undefined
-    if (faults.active) this.#warnings.raise('injected', `faults are injected: ${faults.text}`, this.#clock.wall())
-    else this.#warnings.clear('injected')
-  }
-
-  #probeOf({ probe }: DependencySettings): DependencySettings['probe'] {
-    if (probe === undefined) return undefined
-    const faults = this.#faults
-    return {
-      ...probe,
-      run: (context) => (faults.active ? faults.probe(context.signal, () => probe.run(context)) : probe.run(context)),
-    }
-  }
-
-  #joinClasses(): { others: Slots; classes: Map<string, Slots> } {
-    const classes = new Map<string, Slots>()
-    if (this.#settings.bulkhead.classes.size === 0) return { others: this.#slots, classes }
-    try {
-      for (const [name, share] of this.#settings.bulkhead.classes)
-        classes.set(name, this.#slots.join(`class ${name}`, share, `bulkhead.classes.${name}`))
-      return { others: this.#slots.join('others', { guaranteed: 0 }, 'bulkhead.classes'), classes }
-    } catch (error) {
-      this.#settings.bulkhead.pool?.slots.remove(this.#slots)
-      throw error
-    }
-  }
-
-  #operable(): Operable {
-    const host = this.#host
-    const circuit = new Circuit(this.#verdict, this.#tally)
-    return {
-      dependency: this.name,
-      clock: this.#clock,
-      tally: this.#tally,
-      inFlight: this.#inFlight,
-      life: this.#life,
-      verdict: this.#verdict,
-      monitors: this.#monitors,
-      retries: this.#retries,
-      settings: () => this.#settings,
-      guards: (timeout) => [circuit, this.#rate, this.#bulkhead, new Timeout(this.#timeouts, timeout ?? this.#limits)],
-      background: host.background,
-      watch: host.watch,
-      olderValue: (operation) => {
-        host.olderValue(operation)
-      },
-      report: (error) => {
-        host.report(error)
-      },
-    }
-  }
-
-  #mirrored(): OpossumMirror {
-    if (this.#mirror === undefined) {
-      this.#mirror = new OpossumMirror(this.name, this.#clock, (error) => {
-        this.#host.report(error)
-      })
-      this.#verdict.mirror = this.#mirror
-      if (this.#verdict.mode === 'unavailable') this.#mirror.showOpen(this.#verdict.retryAfter ?? Infinity)
-    }
-    return this.#mirror
-  }
-
-  /** While the ramp runs, fewer slots than there are. */
-  #rampSlots(): void {
-    const { ramp } = this.#verdict
-    this.#slots.ceiling = ramp.running ? () => ramp.ceiling(this.#slots.capacity) : undefined
-    this.#slots.serve()
-  }
-
-  #leaked(attempt: Attempt): void {
-    this.#host.leaked(attempt)
-    forgetOldest(this.#inFlight)
-  }
-
-  async #close(timeout: number): Promise<void> {
-    const closed = new ClosedError(`${this.name} was closed`, { dependency: this.name })
-    this.#life.closed = closed
-    this.#dismiss(closed)
-    this.#tell(false)
-    this.#verdict.shut()
-    this.#monitors.stop()
-    this.#longCalls.stop()
-    this.#operations.stop()
-    this.#faults.end('closed')
-    this.#cancelEnabling()
-    await bound(this.#clock, this.#inFlight.empty(), timeout, () => undefined)
-    for (const attempt of this.#inFlight) abortWork(attempt, closed)
-    await this.#operations.close(timeout)
-    this.#bulkhead.close()
-    this.#timeouts.close()
-    this.#settings.bulkhead.pool?.slots.remove(this.#slots)
-    this.#mirror?.shutdown()
-    this.#drains.close(closed)
-  }
-
-  #cancelEnabling(): void {
-    if (this.#enabling !== undefined) this.#clock.clearTimer(this.#enabling)
-    this.#enabling = undefined
+  #make(settings: DependencySettings): Compartment {
+    const { name } = this
+    const compartment = new Compartment(name, settings, this.#since, this.#registry.hostOf(name))
+    this.#compartment = compartment
+    this.#operations.begin()
+    return compartment
   }
 }
 
-function lifeOf({ total, timeout, circuit }: DependencySettings): Pick<Life, 'total' | 'patience' | 'isFailure'> {
-  return { total, patience: timeout, isFailure: circuit.isFailure }
-}
-
-function limitsOf(timeouts: Timeouts, { timeout, bulkhead }: DependencySettings): Limits {
-  const byClass = new Map<string, number>()
-  for (const [name, share] of bulkhead.classes) if (share.timeout !== undefined) byClass.set(name, share.timeout)
-  return { own: timeouts.of(timeout), byClass }
+/** Whether something of it runs, or others reckon with it, before it is called. */
+function runsByItself({ probe, invariants, bulkhead, stale }: DependencySettings): boolean {
+  const { pool, classes } = bulkhead
+  return (
+    probe !== undefined || invariants.length > 0 || pool !== undefined || classes.size > 0 || stale.store !== undefined
+  )
 }

@@ -13,7 +13,8 @@ import {
   type DependencyChanges,
   type DependencyOptions,
 } from './dependency-options.js'
-import { Dependency, type DependencyHost } from './dependency.js'
+import type { DependencyHost } from './dependency-host.js'
+import { Dependency, type Registered } from './dependency.js'
 import { History, type HistoryEntry } from './health/history.js'
 import { Lineage } from './health/lineage.js'
 import type { Acknowledged } from './health/monitors.js'
@@ -68,6 +69,7 @@ export class Registry {
   readonly #history = new History()
   readonly #control: OperatorControl
   readonly #watch: CallWatch = { ended: undefined }
+  readonly #registered: Registered
   #background: Background | undefined
   #snapshot: Snapshot | undefined
   #closing: Promise<void> | undefined
@@ -78,6 +80,7 @@ export class Registry {
     const { clock = systemClock, random, defaults = {} } = parse(registrySchema, options)
     this.clock = random === undefined ? clock : withRandom(clock, random)
     this.#defaults = parseDefaults(defaults)
+    this.#registered = { clock: this.clock, defaults: this.#defaults, hostOf: (name) => this.#host(name) }
     this.#events = new Events<RegistryEvents>((error, event) => {
       if (event !== 'error') this.#events.emit('error', { error, event })
     })
@@ -103,13 +106,12 @@ export class Registry {
     this.#lineage.declare(name, settings.dependsOn)
     let dependency: Dependency
     try {
-      dependency = new Dependency(name, settings, this.#host(name))
+      dependency = new Dependency(name, settings, this.#registered)
     } catch (error) {
       this.#lineage.declare(name, [])
       throw error
     }
     this.#dependencies.set(name, dependency)
-    if (this.#events.has('longCall')) dependency.longCallsHeard = true
     this.#snapshot = undefined
     for (const one of [name, ...this.#lineage.childrenOf(name)]) this.#lookForParents(one)
     this.#tellChild(name)
@@ -324,6 +326,7 @@ export class Registry {
     return {
       clock,
       background: () => (this.#background ??= new Background(clock)),
+      longCallsHeard: events.has('longCall'),
       changed: () => {
         this.#snapshot = undefined
         const dependency = this.#dependencies.get(name)

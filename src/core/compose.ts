@@ -11,7 +11,7 @@ import { placed, type GuardPolicy, type PolicyHost, type RecovererPolicy } from 
 import { stallWatch } from './stall.js'
 import { Tally } from './tally.js'
 import { Within } from './within.js'
-import { wrapped, type Keeper, type Operation, type Wrapped } from './wrapped.js'
+import { wrapped, type Assembly, type Keeper, type Operation, type Wrapped } from './wrapped.js'
 
 /** The standard order, outermost first. What isn't in it, a policy of one's own, may stand anywhere among its role. */
 const RECOVERERS = ['fallback', 'stale cache', 'retry']
@@ -67,7 +67,7 @@ export function compose(
   }
   const { gate, inFlight } = guards.find((policy) => policy.gate !== undefined) ?? {}
   const bounded = guards.some(({ kind }) => kind === 'timeout')
-  return (operation) => {
+  return <A extends unknown[], R>(operation: Operation<A, R>): Wrapped<A, Awaited<R>> => {
     if (typeof operation !== 'function') throw new OptionError('operation', 'must be a function')
     const name = given.name ?? (operation.name || 'operation')
     let background: Background | undefined
@@ -86,7 +86,7 @@ export function compose(
       // What is composed by hand is never closed.
       onClose: () => undefined,
     }
-    return assemble(
+    const assembly = assemble(
       {
         operation: operation as unknown as Operation<never[], unknown>,
         checked: false,
@@ -110,6 +110,7 @@ export function compose(
       recoverers,
       [...guards.map((policy) => policy.make(placed(host, -1))), ...(bounded ? [] : [new Within(clock)])],
     )
+    return wrapped<A, Awaited<R>>(assembly)
   }
 }
 
@@ -120,13 +121,13 @@ type Own = Pick<
   operation: Operation<never[], unknown>
 }
 
-/** Makes the recoverers of one operation, and the operation out of all its parts. */
-export function assemble<A extends unknown[], R>(
+/** Makes the recoverers of one operation, and puts all its parts together. */
+export function assemble(
   own: Own,
   host: Omit<PolicyHost, 'index'>,
   policies: readonly RecovererPolicy[],
   guards: readonly Guard[],
-): Wrapped<A, Awaited<R>> {
+): Assembly {
   const recoverers = policies.map((policy, index) => policy.make(placed(host, index)))
   const answering = recoverers.filter((recoverer) => recoverer.answer !== undefined) as Pipeline['answering']
   // All in one literal, as in `placed`.
@@ -153,7 +154,7 @@ export function assemble<A extends unknown[], R>(
     keeping: recoverers.filter((recoverer) => recoverer.settle !== undefined) as Pipeline['keeping'],
     guards,
   }
-  return wrapped<A, Awaited<R>>(pipeline, recoverers.find(isKeeper))
+  return { name: host.operation, pipeline, keeper: recoverers.find(isKeeper) }
 }
 
 const isKeeper = (recoverer: Recoverer): recoverer is Recoverer & Keeper => 'cache' in recoverer

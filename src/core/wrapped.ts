@@ -144,19 +144,29 @@ const NO_CACHE: OperationCache<unknown[]> = {
   ages: () => undefined,
 }
 
-/** Makes the function that people call. */
-export function wrapped<A extends unknown[], R>(pipeline: Pipeline, keeper: Keeper | undefined): Wrapped<A, R> {
-  const plain = caller<A, R>(pipeline, undefined)
-  return Object.assign(plain, {
-    [WRAPPED]: true,
-    with: (options: CallOptions) => caller<A, R>(pipeline, parse(callSchema, options, 'with') as CallOptions),
-    cache: keeper?.cache ?? NO_CACHE,
-    refresh: (args: A, options: RefreshOptions) => refresh(pipeline, keeper, args, options),
-    operation: pipeline.name,
-  })
+/** What stands behind a wrapped operation; put together when a part of it is first looked at. */
+export interface Assembly {
+  readonly name: string
+  readonly pipeline: Pipeline
+  readonly keeper: Keeper | undefined
 }
 
-function refresh(pipeline: Pipeline, keeper: Keeper | undefined, args: unknown[], options: RefreshOptions): Refresh {
+const ASSEMBLY = Symbol('assembly')
+
+/** Makes the function that people call. */
+export function wrapped<A extends unknown[], R>(assembly: Assembly): Wrapped<A, R> {
+  const plain = caller(assembly, undefined)
+  return Object.defineProperty(plain, 'cache', CACHE) as unknown as Wrapped<A, R>
+}
+
+const CACHE = {
+  enumerable: true,
+  get(this: { readonly [ASSEMBLY]: Assembly }): OperationCache<never> {
+    return this[ASSEMBLY].keeper?.cache ?? NO_CACHE
+  },
+}
+
+function refresh({ pipeline, keeper }: Assembly, args: unknown[], options: RefreshOptions): Refresh {
   const given = parse(refreshSchema, options, 'refresh') as RefreshOptions
   const { every, timeout } = given
   if (timeout !== undefined && timeout > every)
@@ -167,15 +177,29 @@ function refresh(pipeline: Pipeline, keeper: Keeper | undefined, args: unknown[]
   return keeper.refresh(pipeline, [...args], given)
 }
 
-function caller<A extends unknown[], R>(pipeline: Pipeline, options: CallOptions | undefined): Caller<A, R> {
-  const start = pipeline.detached === 'never' ? begin : beginDetached
-  const plain = (...args: A): Promise<R> =>
-    ((options === undefined && pipeline.peek !== undefined ? peek(pipeline, args) : undefined) ??
-      start(new Call(pipeline, args, options))) as Promise<R>
-  const outcome = async (...args: A): Promise<CallOutcome<R>> => {
-    const call = new Call(pipeline, args, options)
-    await start(call)
-    return call.outcome() as CallOutcome<R>
+/** All that it gives out stands in one scope, so that an operation that waits to be called has one record of it. */
+function caller(assembly: Assembly, options: CallOptions | undefined) {
+  const plain = (...args: unknown[]): Promise<unknown> => {
+    const { pipeline } = assembly
+    const kept = options === undefined && pipeline.peek !== undefined ? peek(pipeline, args) : undefined
+    return kept ?? start(new Call(pipeline, args, options))
   }
-  return Object.assign(plain, { outcome })
+  const outcome = async (...args: unknown[]): Promise<CallOutcome<unknown>> => {
+    const call = new Call(assembly.pipeline, args, options)
+    await start(call)
+    return call.outcome()
+  }
+  if (options !== undefined) return Object.assign(plain, { outcome })
+  return Object.assign(plain, {
+    [WRAPPED]: true,
+    [ASSEMBLY]: assembly,
+    outcome,
+    with: (given: CallOptions) => caller(assembly, parse(callSchema, given, 'with') as CallOptions),
+    refresh: (args: unknown[], given: RefreshOptions) => refresh(assembly, args, given),
+    operation: assembly.name,
+  })
+}
+
+function start(call: Call): Promise<unknown> {
+  return call.pipeline.detached === 'never' ? begin(call) : beginDetached(call)
 }

@@ -30,6 +30,8 @@ const CLOSED: CircuitState = { kind: 'closed' }
 export interface VerdictOptions {
   dependency: string
   clock: Clock
+  /** From when on it has been available, wall time. */
+  since: number
   stalls: StallWatch
   circuit: CircuitSettings
   /** Whether the verdict is obeyed, or only watched. */
@@ -73,7 +75,7 @@ export class Verdict implements Gate {
   #lastMode: Mode = 'available'
   #lastWouldBe: Mode = 'available'
 
-  constructor({ dependency, clock, stalls, circuit, enforce, listener, recovery, warnings }: VerdictOptions) {
+  constructor({ dependency, clock, since, stalls, circuit, enforce, listener, recovery, warnings }: VerdictOptions) {
     this.dependency = dependency
     this.#clock = clock
     this.#stalls = stalls
@@ -82,7 +84,7 @@ export class Verdict implements Gate {
     this.#openTime = new OpenTime(() => clock.random())
     this.#listener = listener
     this.#recovery = recovery
-    this.since = clock.wall()
+    this.since = since
     this.traffic = new Traffic(circuit)
     this.#warning = new RateWarning(clock, warnings, (now) => this.traffic.figures(now), warningRule(circuit))
     this.ramp = new Ramp(clock, circuit.rampFor, (completed) => {

@@ -23,11 +23,11 @@ export const idleMemory: Case = {
   unit: 'bytes each',
   effort: () => ({ rounds: 1, launches: 1 }),
   prepare: async (build) => {
-    const stacks = [makeStack(build, 'first')]
-    await fallIdle(stacks)
+    const calls = [callOf(build, 'first')]
+    await fallIdle(calls)
     const before = usedMemory()
     return async (point) => {
-      await reach(point, build, stacks)
+      await reach(point, build, calls)
       return (usedMemory() - before) / dependencies
     }
   },
@@ -53,9 +53,9 @@ export const idleTimers: Case = {
         active.delete(id)
       },
     }).enable()
-    const stacks: Stack[] = []
+    const calls: Stack['call'][] = []
     return Promise.resolve(async (point) => {
-      await reach(point, build, stacks)
+      await reach(point, build, calls)
       // What has fired counts as destroyed a turn later; the wait that just ended, for one.
       for (let turn = 0; turn < 3; turn++) await setImmediate()
       return active.size
@@ -64,23 +64,24 @@ export const idleTimers: Case = {
 }
 
 /** The points come in their order, each built upon the one before. */
-async function reach(point: number, build: BuildStack, stacks: Stack[]): Promise<void> {
+async function reach(point: number, build: BuildStack, calls: Stack['call'][]): Promise<void> {
   if (point === neverCalled) {
-    for (let index = 0; index < dependencies; index++) stacks.push(makeStack(build, `feed-${index}`))
+    for (let index = 0; index < dependencies; index++) calls.push(callOf(build, `feed-${index}`))
   }
-  await fallIdle(point === calledOnce ? stacks : [])
+  await fallIdle(point === calledOnce ? calls : [])
 }
 
-async function fallIdle(call: readonly Stack[]): Promise<void> {
-  for (const stack of call) {
-    const reply = await stack.call('once')
+async function fallIdle(calls: readonly Stack['call'][]): Promise<void> {
+  for (const call of calls) {
+    const reply = await call('once')
     if (reply.category !== 'once') throw new Error('the stack does not answer')
   }
   await setTimeout(5 * timeout)
 }
 
-function makeStack(build: BuildStack, name: string): Stack {
-  return build({ ...plain, name, timeout, operation: answer })
+/** What an app would hold on to: the rest of a stack is the bench's. */
+function callOf(build: BuildStack, name: string): Stack['call'] {
+  return build({ ...plain, name, timeout, operation: answer }).call
 }
 
 /** With what lies outside the heap: the contents of typed arrays. */

@@ -19,6 +19,8 @@ export function dependencyOf({ name, timeout, slots, queue, neverTrip, freshFor,
   })
 }
 
+const key = (category: string): string => category
+
 export function guard(
   dependency: Dependency,
   { operation, name, readsSignal, fallback }: StackOptions,
@@ -29,13 +31,13 @@ export function guard(
       : (_context, category: string) => operation(category),
     {
       name: 'load',
-      key: (category) => category,
+      key,
       scope: 'public',
       ...(fallback && { fallback: { value: fallbackReply } }),
     },
   )
   return {
-    call: (category) => call(category),
+    call,
     refuse: () => registry.setMode(name, 'unavailable', { reason: 'measuring refusals' }),
     close: () => dependency.close(),
     inRequest,
