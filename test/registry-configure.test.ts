@@ -71,6 +71,19 @@ describe('a change at run time holds for operations that are wrapped already', (
     expect(feed.dependency.settings.bulkhead.slots).toBe(1)
   })
 
+  it('maxWait, while some wait: they keep the time that they were given', async () => {
+    const feed = rig({ timeout: 60_000, bulkhead: { slots: 1, queue: 5, maxWait: 100 } })
+    watch(feed.call())
+    const first = watch(feed.call())
+    configure(feed, { bulkhead: { maxWait: 40 } })
+    const second = watch(feed.call())
+    await feed.clock.advance(40)
+    expect(second.error).toMatchObject({ code: 'ERR_QUEUE_TIMEOUT', message: 'feed: no slot within 40 ms' })
+    expect(first.state).toBe('pending')
+    await feed.clock.advance(60)
+    expect(first.error).toMatchObject({ code: 'ERR_QUEUE_TIMEOUT', message: 'feed: no slot within 100 ms' })
+  })
+
   it('reclaimAfter', async () => {
     const feed = rig({ timeout: 100, bulkhead: { slots: 1, reclaimAfter: 60_000 } })
     configure(feed, { bulkhead: { reclaimAfter: 300 } })

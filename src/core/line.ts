@@ -1,4 +1,5 @@
 import pLimit from 'p-limit'
+import type { Deadlines, Timed } from './deadlines.js'
 
 /** Dead seats that are left standing, whatever the number of the living: clearing a handful would not pay. */
 const FEW = 32
@@ -7,13 +8,19 @@ const FEW = 32
  * Somebody who waits for a slot: in line, at the head of it, granted, or gone. Only what happens first counts,
  * so a grant and a time-out in the same turn of the loop can't lose a slot between them.
  */
-export class Waiter {
+export class Waiter implements Timed<Waiter> {
   state: 'waiting' | 'granted' | 'gone' = 'waiting'
   /** Its place among the waiters of all lines of a pool. */
   readonly ticket: number
   readonly promise: Promise<void>
   /** Ends its turn at the head. */
-  step: (() => void) | undefined
+  step: (() => void) | undefined = undefined
+  /** What sends it away when it has waited for too long, and what it does then. */
+  deadlines: Deadlines<Waiter> | undefined = undefined
+  overdue: (() => void) | undefined = undefined
+  due = Infinity
+  sooner: Waiter | undefined = undefined
+  later: Waiter | undefined = undefined
   readonly #line: Line
   readonly #granted: () => void
   #resolve!: () => void
@@ -92,6 +99,7 @@ export class Line {
   /** @internal A waiter's seat is free again. */
   depart(waiter: Waiter, gone: boolean): void {
     this.#living.delete(waiter)
+    waiter.deadlines?.remove(waiter)
     if (this.head === waiter) {
       this.head = undefined
       waiter.step?.()

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.js'
 import { Deadlines } from '../core/deadlines.js'
 import { BulkheadFullError, QueueTimeoutError } from '../core/errors.js'
 import type { Departure, Guard, Outcome } from '../core/guard.js'
+import type { Waiter } from '../core/line.js'
 import { count, countOrZero, duration, group, parse } from '../core/options.js'
 import type { GuardPolicy } from '../core/policy.js'
 import { Slots } from '../core/slots.js'
@@ -28,6 +29,8 @@ export class Bulkhead implements Guard {
   readonly #clock: Clock
   readonly #tally: Tally
   #settings: BulkheadSettings
+  /** Bounds the waits in line. */
+  #waits: Deadlines<Waiter>
   readonly #leaked: (attempt: Attempt) => void
   readonly #classes: ReadonlyMap<string, Slots>
   /** Where calls of no class, or of one without a share, take theirs. */
@@ -50,6 +53,7 @@ export class Bulkhead implements Guard {
     this.#classes = classes
     this.#settings = settings
     this.#leaked = leaked
+    this.#waits = new Deadlines<Waiter>(clock, settings.maxWait, 'shared', overdue)
     this.#reclaims = this.#reclaimsAfter(settings.reclaimAfter)
   }
 
@@ -58,6 +62,10 @@ export class Bulkhead implements Guard {
     if (settings.reclaimAfter !== this.#settings.reclaimAfter) {
       this.#retired.push(this.#reclaims)
       this.#reclaims = this.#reclaimsAfter(settings.reclaimAfter)
+    }
+    if (settings.maxWait !== this.#settings.maxWait) {
+      this.#waits.finish()
+      this.#waits = new Deadlines<Waiter>(this.#clock, settings.maxWait, 'shared', overdue)
     }
     this.#settings = settings
   }
@@ -101,6 +109,7 @@ export class Bulkhead implements Guard {
    * work ends or is reclaimed, as ever.
    */
   close(): void {
+    this.#waits.finish()
     const share = this.#classes.size === 0 ? this.#others : this.#others.parent
     for (const reclaims of [this.#reclaims, ...this.#retired])
       if (share?.parent === undefined) reclaims.close()
@@ -142,14 +151,20 @@ export class Bulkhead implements Guard {
       attempt.slots = slots
     })
     attempt.waiter = waiter
-    const remaining = call.deadline - this.#clock.now()
-    return bound(this.#clock, waiter.promise, Math.min(maxWait, remaining), () => {
-      // Granted in this very turn of the loop: the slot is there, and so is the right to it.
-      if (!waiter.leave()) return
-      if (remaining <= maxWait) throw call.deadlineError()
-      this.#tally.add('queueTimeouts', attempt)
-      throw new QueueTimeoutError(`${dependency}: no slot within ${maxWait} ms`, { dependency })
-    })
+    const now = this.#clock.now()
+    const remaining = call.deadline - now
+    if (remaining <= maxWait)
+      return bound(this.#clock, waiter.promise, remaining, () => {
+        // Granted in this very turn of the loop: the slot is there, and so is the right to it.
+        if (waiter.leave()) throw call.deadlineError()
+      })
+    // p-timeout for each would cost as much as all else of a wait; deadlines of one length need one timer.
+    waiter.overdue = () => {
+      if (waiter.leave(new QueueTimeoutError(`${dependency}: no slot within ${maxWait} ms`, { dependency })))
+        this.#tally.add('queueTimeouts', attempt)
+    }
+    this.#waits.add(waiter, now)
+    return waiter.promise
   }
 
   #reclaim(attempt: Attempt): void {
@@ -161,6 +176,10 @@ export class Bulkhead implements Guard {
     this.#tally.add('leaks', attempt)
     this.#leaked(attempt)
   }
+}
+
+function overdue(waiter: Waiter): void {
+  waiter.overdue?.()
 }
 
 const schema = group({

@@ -177,6 +177,40 @@ describe('the line', () => {
     expect([begun.length, figures().slots.busy]).toEqual([1, 0])
   })
 
+  it('has one timer for all who wait, each of whom goes in his own time', async () => {
+    const { call, clock, figures } = narrow({ bulkhead: { queue: 100 } })
+    watch(call())
+    const timers = clock.pending()
+    const waiters = []
+    for (let i = 0; i < 40; i++) {
+      waiters.push(watch(call()))
+      await clock.advance(1)
+    }
+    expect(clock.pending() - timers).toBe(1)
+    await clock.advance(49 - 40)
+    expect(waiters.filter(({ state }) => state !== 'pending')).toHaveLength(0)
+    await clock.advance(20)
+    expect(waiters.map(({ state }) => state)).toEqual([
+      ...Array.from({ length: 20 }, () => 'rejected'),
+      ...Array.from({ length: 20 }, () => 'pending'),
+    ])
+    expect(figures()).toMatchObject({ waiters: 20, counts: { queueTimeouts: 20 } })
+  })
+
+  it('has waited no more once it has its slot, however long its work takes', async () => {
+    const { call, clock, begun, figures } = narrow({ timeout: 500 })
+    watch(call())
+    const waiter = watch(call())
+    await clock.advance(40)
+    begun[0]!.open('ok')
+    await clock.advance(400)
+    expect(waiter.state).toBe('pending')
+    expect(figures()).toMatchObject({ slots: { busy: 1 }, counts: { queueTimeouts: 0 } })
+    begun[1]!.open('long')
+    await settle()
+    expect(waiter.value).toBe('long')
+  })
+
   it('is left at once by a caller’s abort: the seat is free, the slot goes to the next, and no listener stays', async () => {
     const { call, clock, begun, figures } = narrow()
     watch(call())

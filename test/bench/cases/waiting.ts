@@ -17,7 +17,7 @@ export const waiting: Case = {
   unit: 'ns a call',
   points: [callers],
   pointIs: 'callers',
-  subjects: subjects('cofferdam', 'limited'),
+  subjects: subjects('cofferdam', 'limited', 'limited-8'),
   prepare: (build, points, effort) => timed(points, effort, (atOnce) => inLine(build, atOnce)),
 }
 

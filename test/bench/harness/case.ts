@@ -12,6 +12,7 @@ export type SubjectName =
   | 'mollitia'
   | 'nested'
   | 'limited'
+  | 'limited-8'
   | 'lru-get'
   | 'lru-fetch'
   | 'bentocache'

@@ -1,15 +1,17 @@
 import pLimit from 'p-limit'
-import pTimeout from 'p-timeout8'
-import type { BuildStack } from './stack.js'
+import pTimeout from 'p-timeout'
+import type { Reply } from '../work.js'
+import type { BuildStack, Stack, StackOptions } from './stack.js'
 
-/** Given once: made for each call, as it is without `message`, it costs twenty times the rest of p-timeout. */
-const message = new Error('timed out')
+/** A slot and a deadline for each call, and nothing else: p-limit with p-timeout 7, the one that runs on Node 20. */
+export const build: BuildStack = (options) =>
+  limitedBy((work, milliseconds) => pTimeout(work, { milliseconds }), options)
 
-/** A slot and a deadline for each call, and nothing else: p-limit with p-timeout 8 at its best settings. */
-export const build: BuildStack = ({ operation, timeout, slots }) => {
+type Bound = (work: Promise<Reply>, milliseconds: number) => Promise<Reply>
+
+export function limitedBy(bound: Bound, { operation, timeout, slots }: StackOptions): Stack {
   const limit = pLimit(slots)
-  const bounded = (category: string): ReturnType<typeof operation> =>
-    pTimeout(operation(category), { milliseconds: timeout, message })
+  const bounded = (category: string): Promise<Reply> => bound(operation(category), timeout)
   return {
     call: (category) => limit(bounded, category),
     refuse: () => {
