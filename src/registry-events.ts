@@ -92,14 +92,20 @@ export function who(call: Call): Who {
 }
 
 /** @internal How a call ended. */
-export function storyOf(call: Call, error: unknown, failed: boolean, now: number): RegistryEvents['call'] {
+export function storyOf(call: Call, error: unknown, failed: boolean): RegistryEvents['call'] {
   const story = who(call) as RegistryEvents['call']
   story.ok = !failed
   story.attempts = call.attempts
-  story.took = now - call.began
+  story.took = endOf(call, failed) - call.began
   if (failed) story.code = codeOf(error)
   else story.source = call.story.source
   return story
+}
+
+/** A live answer is the caller's as soon as its attempt has ended. */
+function endOf({ attempt, story, pipeline }: Call, failed: boolean): number {
+  const live = !failed && story.source === 'live' && attempt?.ran === true
+  return live ? attempt.endedAt : pipeline.clock.now()
 }
 
 /** @internal What may be said of an error. */

@@ -292,7 +292,7 @@ export class Registry {
     else if (event === 'call')
       this.#watch.ended = heard
         ? (call, error, failed) => {
-            this.#events.emit('call', storyOf(call, error, failed, this.clock.now()))
+            this.#events.emit('call', storyOf(call, error, failed))
           }
         : undefined
   }

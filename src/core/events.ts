@@ -1,4 +1,4 @@
-import { inside } from './ambient.js'
+import { ambient, inside } from './ambient.js'
 
 /**
  * Typed events. A listener runs after the state has changed and can't hurt whoever emitted:
@@ -8,7 +8,8 @@ import { inside } from './ambient.js'
  * happened to tell of it.
  */
 export class Events<Map extends object> {
-  readonly #listeners: { [Name in keyof Map]?: Set<(payload: Map[Name]) => unknown> } = {}
+  /** Made anew with each change, so that who is being told of something need not be copied. */
+  readonly #listeners: { [Name in keyof Map]?: readonly ((payload: Map[Name]) => unknown)[] } = {}
   readonly #onError: (error: unknown, event: keyof Map) => void
 
   constructor(onError: (error: unknown, event: keyof Map) => void) {
@@ -17,32 +18,37 @@ export class Events<Map extends object> {
 
   /** @returns a function that removes the listener. */
   on<Name extends keyof Map>(name: Name, listener: (payload: Map[Name]) => unknown): () => void {
-    const listeners = (this.#listeners[name] ??= new Set())
     // An entry of its own, so that registering one function twice takes two removals.
     const entry = (payload: Map[Name]): unknown => listener(payload)
-    listeners.add(entry)
+    this.#listeners[name] = [...(this.#listeners[name] ?? []), entry]
     return () => {
-      listeners.delete(entry)
+      this.#listeners[name] = this.#listeners[name]?.filter((other) => other !== entry)
     }
   }
 
   /** Ask before building a payload: without a listener an event costs this one look-up. */
   has(name: keyof Map): boolean {
     const listeners = this.#listeners[name]
-    return listeners !== undefined && listeners.size > 0
+    return listeners !== undefined && listeners.length > 0
   }
 
   emit<Name extends keyof Map>(name: Name, payload: Map[Name]): void {
     const listeners = this.#listeners[name]
     if (listeners === undefined) return
     Object.freeze(payload)
-    inside(undefined, () => {
-      for (const listener of [...listeners]) this.#tell(listener, payload, name)
-    })
+    if (ambient.read() === undefined) this.#tellAll(listeners, payload, name)
+    else
+      inside(undefined, () => {
+        this.#tellAll(listeners, payload, name)
+      })
   }
 
-  removeAll(): void {
-    for (const name of Object.keys(this.#listeners) as (keyof Map)[]) this.#listeners[name]?.clear()
+  #tellAll<Name extends keyof Map>(
+    listeners: readonly ((payload: Map[Name]) => unknown)[],
+    payload: Map[Name],
+    name: Name,
+  ): void {
+    for (const listener of listeners) this.#tell(listener, payload, name)
   }
 
   #tell<Name extends keyof Map>(listener: (payload: Map[Name]) => unknown, payload: Map[Name], name: Name): void {

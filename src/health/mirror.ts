@@ -14,17 +14,28 @@ const BUCKETS = 10
  */
 const AHEAD = 10
 
-/** Which of opossum's events a count stands for. */
-const EVENTS: Partial<Record<keyof Counts, string>> = {
-  fires: 'fire',
-  successes: 'success',
+/** An event of opossum's, which of its statistics that adds to, and how many listeners opossum itself has for it. */
+interface Known {
+  readonly event: string
+  readonly statistic: string
+  own: number
+}
+
+/** Which one each count stands for. */
+const known = (): Partial<Record<keyof Counts, Known>> => ({
+  fires: { event: 'fire', statistic: 'fires', own: 0 },
+  successes: { event: 'success', statistic: 'successes', own: 0 },
   // opossum emits success for what its error filter passes over.
-  ignored: 'success',
-  failures: 'failure',
-  timeouts: 'timeout',
-  rejects: 'reject',
-  full: 'semaphoreLocked',
-  fallbacks: 'fallback',
+  ignored: { event: 'success', statistic: 'successes', own: 0 },
+  failures: { event: 'failure', statistic: 'failures', own: 0 },
+  timeouts: { event: 'timeout', statistic: 'timeouts', own: 0 },
+  rejects: { event: 'reject', statistic: 'rejects', own: 0 },
+  full: { event: 'semaphoreLocked', statistic: 'semaphoreRejections', own: 0 },
+  fallbacks: { event: 'fallback', statistic: 'fallbacks', own: 0 },
+})
+
+interface Statistics {
+  increment(statistic: string, took?: number): void
 }
 
 /**
@@ -38,6 +49,8 @@ const EVENTS: Partial<Record<keyof Counts, string>> = {
 export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirror {
   readonly #clock: Clock
   readonly #rotor: EventEmitter
+  readonly #statistics: Statistics
+  readonly #known = known()
   readonly #report: (error: unknown) => void
   #rotated: number
   /** Settles the promise that opossum's pending `fire` waits for. */
@@ -62,11 +75,13 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
     this.#rotor = rotor
     this.#report = report
     this.#rotated = clock.now()
+    this.#statistics = this.status as unknown as Statistics
+    for (const known of Object.values(this.#known)) known.own = this.listenerCount(known.event)
     // Whoever reads the statistics sees them as of now, although no timer turns them.
     for (const name of ['stats', 'status'] as const)
       Object.defineProperty(this, name, {
         get: () => {
-          this.#rotate()
+          this.#rotate(clock.now())
           return Reflect.get(CircuitBreaker.prototype, name, this)
         },
       })
@@ -74,7 +89,7 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   /** A listener that throws would escape from `open()` and `close()` into the verdict. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (#rotor in this) this.#rotate()
+    if (#rotor in this) this.#rotate(this.#clock.now())
     try {
       return super.emit(event, ...args)
     } catch (error) {
@@ -85,13 +100,19 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   /** A count of the dependency, as opossum's event: without arguments or values. */
   count(what: keyof Counts, attempt: Attempt | undefined): void {
-    const event = EVENTS[what]
-    if (event === undefined) return
-    if (event === 'fire') {
-      if (attempt === undefined || attempt !== this.#fired) this.emit(event, [])
-    } else if (event === 'success' || event === 'failure') {
-      if (attempt === undefined || attempt !== this.#told) this.emit(event, attempt?.error, this.#took(attempt), [])
-    } else if (event === 'timeout') this.emit(event, attempt?.error, this.#took(attempt), [])
+    const known = this.#known[what]
+    if (known === undefined) return
+    const { event, statistic, own } = known
+    const result = event === 'success' || event === 'failure'
+    if (attempt !== undefined && attempt === (result ? this.#told : event === 'fire' ? this.#fired : undefined)) return
+    const now = this.#momentOf(event, attempt)
+    const took = attempt === undefined ? 0 : now - attempt.startedAt
+    if (this.listenerCount(event) === own) {
+      // Nobody listens but opossum itself, which does nothing more than this.
+      this.#rotate(now)
+      this.#statistics.increment(statistic, took)
+    } else if (event === 'fire') this.emit(event, [])
+    else if (result || event === 'timeout') this.emit(event, attempt?.error, took, [])
     else this.emit(event, undefined, attempt?.error)
   }
 
@@ -146,15 +167,16 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
     return this.#trial?.promise ?? Promise.reject(new Error('this breaker follows a dependency: call its operations'))
   }
 
-  #took(attempt: Attempt | undefined): number {
-    if (attempt === undefined) return 0
-    return (attempt.ran ? attempt.endedAt : this.#clock.now()) - attempt.startedAt
+  /** When it happened, from what is known already if possible. */
+  #momentOf(event: string, attempt: Attempt | undefined): number {
+    if (attempt?.ran === true) return attempt.endedAt
+    return event === 'fire' && attempt !== undefined ? attempt.startedAt : this.#clock.now()
   }
 
-  #rotate(): void {
+  #rotate(now: number): void {
     const width = ROLLING / BUCKETS
-    const passed = Math.floor((this.#clock.now() - this.#rotated) / width)
-    if (passed <= 0) return
+    if (now < this.#rotated + width) return
+    const passed = Math.floor((now - this.#rotated) / width)
     this.#rotated += passed * width
     for (let i = 0; i < Math.min(passed, BUCKETS); i++) this.#rotor.emit('rotate')
   }

@@ -171,6 +171,27 @@ describe('the opossum breaker of a dependency', () => {
     expect(circuit.stats).toMatchObject({ successes: 3, failures: 4, timeouts: 1, rejects: 1, fires: 9 })
   })
 
+  it('has the same statistics whether somebody listens or nobody does', async () => {
+    const statistics = async (heard: boolean): Promise<unknown> => {
+      const feed = rig({ timeout: 100, bulkhead: { slots: 1, queue: 0 }, circuit: { consecutiveFailures: 3 } })
+      const { circuit } = feed.dependency
+      if (heard) for (const event of EVENTS) circuit.on(event as 'open', () => undefined)
+      await feed.succeed(3)
+      await feed.failing(1)
+      void feed.call()
+      await expect(feed.call()).rejects.toMatchObject({ code: 'ERR_BULKHEAD_FULL' })
+      await advance(feed, 100)
+      for (const work of feed.begun.splice(0)) work.open('late')
+      await advance(feed, 0)
+      await feed.failing(1)
+      await expect(feed.call()).rejects.toMatchObject({ code: 'ERR_UNAVAILABLE' })
+      return circuit.stats
+    }
+    const told = { fires: 8, successes: 3, failures: 3, timeouts: 1, rejects: 1, semaphoreRejections: 1 }
+    expect(await statistics(true)).toMatchObject(told)
+    expect(await statistics(false)).toEqual(await statistics(true))
+  })
+
   it('tells of fallbacks', async () => {
     const { feed, dependency, count } = followed()
     const load = dependency.wrap((): Promise<number> => Promise.reject(new Error('down')), {
