@@ -17,7 +17,7 @@ export const concurrent: Case = {
   points: [100, 10_000],
   subjects: subjects('raw', 'floor', 'cofferdam', 'opossum', 'cockatiel', 'mollitia', 'nested'),
   // A batch of 10,000 takes cockatiel half a second.
-  effort: (quick) => ({ rounds: quick ? 3 : 12 }),
+  effort: (quick) => ({ rounds: quick ? 2 : 12 }),
   prepare: (build, points, effort) => timed(points, effort, (atOnce) => inBatches(build, atOnce)),
 }
 

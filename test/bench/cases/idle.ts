@@ -1,34 +1,33 @@
 import { createHook } from 'node:async_hooks'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import type { Case } from '../harness/case.js'
-import { subjects } from '../harness/case.js'
+import { subjects, type Case } from '../harness/case.js'
 import { plain, type BuildStack, type Stack } from '../stacks/stack.js'
 import { answer } from '../work.js'
 
-const dependencies = 10_000
+const many = 10_000
 const timeout = 50
 const neverCalled = 0
 const calledOnce = 1
 
-const shared: Pick<Case, 'pointIs' | 'points' | 'subjects'> = {
+const shared: Pick<Case, 'pointIs' | 'points' | 'subjects' | 'effort'> = {
   pointIs: 'calls made before falling idle',
   points: [neverCalled, calledOnce],
   subjects: subjects('cofferdam', 'opossum', 'cockatiel', 'mollitia'),
+  effort: (quick) => ({ rounds: 1, launches: 1, amount: quick ? many / 10 : many }),
 }
 
 export const idleMemory: Case = {
   ...shared,
   name: 'idle-memory',
-  title: 'Memory of an idle dependency: heap and typed arrays after a collection, over 10,000 of them',
+  title: 'Memory of an idle dependency: heap and typed arrays after a collection, over 10,000 of them (quick: 1,000)',
   unit: 'bytes each',
-  effort: () => ({ rounds: 1, launches: 1 }),
-  prepare: async (build) => {
+  prepare: async (build, _points, { amount = many }) => {
     const calls = [callOf(build, 'first')]
     await fallIdle(calls)
     const before = usedMemory()
     return async (point) => {
-      await reach(point, build, calls)
-      return (usedMemory() - before) / dependencies
+      await reach(point, build, calls, amount)
+      return (usedMemory() - before) / amount
     }
   },
 }
@@ -40,10 +39,9 @@ export const idleMemory: Case = {
 export const idleTimers: Case = {
   ...shared,
   name: 'idle-timers',
-  title: 'Active timers of 10,000 idle dependencies',
+  title: 'Active timers of 10,000 idle dependencies (quick: 1,000)',
   unit: 'timers',
-  effort: () => ({ rounds: 1, launches: 1 }),
-  prepare: (build) => {
+  prepare: (build, _points, { amount = many }) => {
     const active = new Set<number>()
     createHook({
       init: (id, type) => {
@@ -55,7 +53,7 @@ export const idleTimers: Case = {
     }).enable()
     const calls: Stack['call'][] = []
     return Promise.resolve(async (point) => {
-      await reach(point, build, calls)
+      await reach(point, build, calls, amount)
       // What has fired counts as destroyed a turn later; the wait that just ended, for one.
       for (let turn = 0; turn < 3; turn++) await setImmediate()
       return active.size
@@ -64,9 +62,9 @@ export const idleTimers: Case = {
 }
 
 /** The points come in their order, each built upon the one before. */
-async function reach(point: number, build: BuildStack, calls: Stack['call'][]): Promise<void> {
+async function reach(point: number, build: BuildStack, calls: Stack['call'][], amount: number): Promise<void> {
   if (point === neverCalled) {
-    for (let index = 0; index < dependencies; index++) calls.push(callOf(build, `feed-${index}`))
+    for (let index = 0; index < amount; index++) calls.push(callOf(build, `feed-${index}`))
   }
   await fallIdle(point === calledOnce ? calls : [])
 }

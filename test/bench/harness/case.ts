@@ -31,6 +31,8 @@ export interface Effort {
   readonly rounds: number
   readonly roundMs: number
   readonly warmUpMs: number
+  /** For a case that makes many things: how many. */
+  readonly amount?: number
 }
 
 /** One question put to several subjects. To add one: a file in `cases/`, and its name in `cases/index.ts`. */

@@ -7,7 +7,7 @@ import { caseText, summaryText } from '../report/print.js'
 import { save } from '../report/save.js'
 
 const full: Effort = { launches: 3, rounds: 30, roundMs: 20, warmUpMs: 400 }
-const quick: Effort = { launches: 1, rounds: 7, roundMs: 12, warmUpMs: 120 }
+const quick: Effort = { launches: 1, rounds: 5, roundMs: 12, warmUpMs: 100 }
 
 /** Every subject of every case. */
 export async function measure(flags: Flags): Promise<void> {
