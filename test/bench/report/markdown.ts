@@ -1,6 +1,6 @@
 import type { Target } from '../targets.js'
 import type { Checked } from './save.js'
-import { ratio } from './table.js'
+import { limit, ratio } from './table.js'
 import type { Verdict } from './verdict.js'
 
 /** The targets and how each was met, with a column for each Node that was checked, as a Markdown table. */
@@ -9,7 +9,7 @@ export function markdownOf(targets: readonly Target[], checked: readonly Checked
   const rows = targets.map((target) => [
     target.what,
     target.by?.name ?? '',
-    ratio(target.atMost),
+    limit(target.atMost),
     ...checked.map(({ verdicts }) => cell(verdicts.find((one) => isOf(one, target)))),
   ])
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')

@@ -1,6 +1,6 @@
 import type { SubjectName } from '../harness/case.js'
 import { find, type Outcome } from './outcome.js'
-import { figure, percent, ratio, table } from './table.js'
+import { figure, limit, percent, ratio, table } from './table.js'
 import type { Verdict } from './verdict.js'
 
 /** One case: a table for each of its points, and how the figures grow from the first point to the last. */
@@ -57,7 +57,7 @@ export function summaryText(outcomes: readonly Outcome[]): string {
 export function verdictText(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ what, by, atMost, measured, runs, result }) => [
     by === undefined ? what : `${what} ÷ ${by}`,
-    ratio(atMost),
+    limit(atMost),
     ratio(measured),
     `${ratio(Math.min(...runs))}–${ratio(Math.max(...runs))}`,
     result,

@@ -23,6 +23,11 @@ export function ratio(value: number): string {
   return value < 0.095 ? value.toPrecision(2) : value.toFixed(2)
 }
 
+/** What a ratio may be at most: 0.125 is no 0.13. */
+export function limit(value: number): string {
+  return String(Number(value.toPrecision(3)))
+}
+
 export function percent(value: number): string {
   return Number.isFinite(value) ? `±${(value * 100).toFixed(0)} %` : none
 }
