@@ -70,7 +70,7 @@ describe('a target of the bench', () => {
     expect(table.split('\n')).toEqual([
       '| what | divided by | at most | Node 20.1.0 | Node 24.1.0 | Node 26.1.0 |',
       '| --- | --- | --- | --- | --- | --- |',
-      '| closed | opossum | 0.70 | 0.50 | 0.90, missed | – |',
+      '| closed | opossum | 0.7 | 0.50 | 0.90, missed | – |',
       '| closed | cockatiel | 0.125 | 0.10 | – | – |',
     ])
   })
