@@ -19,7 +19,9 @@ if [ -n "$pid" ]; then
   while running && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
   if running; then kill -KILL "$pid"; fi
 fi
-rm -rf -- "$1"
+# What prepares the directory may still be at work in it.
+tries=0
+until rm -rf -- "$1" || [ $tries -ge 100 ]; do sleep 0.1; tries=$((tries + 1)); done
 `
 
 /** Guards a directory and the one process that works in it. */
