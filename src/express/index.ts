@@ -8,14 +8,7 @@ import {
   type InboundOptions,
   type Visit,
 } from '../adapter.js'
-import {
-  DeadlineError,
-  OptionError,
-  UnavailableError,
-  type OperatorOptions,
-  type Registry,
-  type Snapshot,
-} from '../index.js'
+import { DeadlineError, OptionError, UnavailableError, type OperatorOptions, type Registry } from '../index.js'
 import { ignoreLate } from './ignore-late.js'
 import { exchangeOf } from './operator.js'
 
@@ -63,13 +56,11 @@ export interface ExpressGuard<Name extends string> extends RequestHandler {
   close(): void
 }
 
-/** A response carries what the guard knows of it: kept in WeakMaps instead, it cost the collector a fifth of all time. */
+/** A response carries its visit: kept in a WeakMap instead, it cost the collector a fifth of all time. */
 const VISIT = Symbol('cofferdam.visit')
-const HEALTH = Symbol('cofferdam.health')
 
 interface Carrier {
   [VISIT]?: Visit
-  [HEALTH]?: Snapshot
 }
 
 /** An app that has a guard has one. */
@@ -91,11 +82,10 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
   const { registry } = options
   const production = process.env.NODE_ENV === 'production'
   const operators: OperatorHandler<Request>[] = []
-  const known = (response: Response): Required<Carrier> => {
-    const carrier = response as Carrier
-    if (carrier[VISIT] === undefined)
-      throw new OptionError('guard', 'is missing: app.use(guard) must come before its budgets')
-    return carrier as Required<Carrier>
+  const visitOf = (response: Response): Visit => {
+    const visit = (response as Carrier)[VISIT]
+    if (visit === undefined) throw new OptionError('guard', 'is missing: app.use(guard) must come before its budgets')
+    return visit
   }
 
   const enter: RequestHandler = (request, response, next) => {
@@ -105,9 +95,8 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
       ignoreLate(response)
     })
     const health = registry.snapshot()
-    const carrier = response as Carrier
-    carrier[VISIT] = visit
-    carrier[HEALTH] = health
+    visit.health = health
+    ;(response as Carrier)[VISIT] = visit
     response.locals.health = production ? health : strictSnapshot(health)
     watchClose(visit, request, response)
     visit.scope.run(next)
@@ -140,7 +129,7 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
   }
 
   const take = (name: string, response: Response, next: NextFunction, go: (visit: Visit) => void): void => {
-    const visit = known(response)[VISIT]
+    const visit = visitOf(response)
     const decide = (refused: Error | undefined): void => {
       // The body parser may have left the scope, so it is entered again.
       if (refused === undefined) visit.scope.run(() => go(visit))
@@ -175,8 +164,8 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
         if (registry.get(name) === undefined)
           throw new OptionError('requires', `"${name}" is no dependency of the registry`)
       return (_request, response, next) => {
-        const health = known(response)[HEALTH]
-        const missing = dependencies.find((name) => !health[name]!.available)
+        const { health } = visitOf(response)
+        const missing = dependencies.find((name) => health?.[name]?.available !== true)
         if (missing === undefined) next()
         else refuse(response, next, new UnavailableError(`${missing} is unavailable`, { dependency: missing }))
       }

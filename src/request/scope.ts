@@ -21,7 +21,8 @@ export class Scope implements Ambient {
   gone: { readonly reason: unknown } | undefined
   readonly #clock: Clock
   readonly #parent: Scope | undefined
-  readonly #calls = new InFlight<Call>()
+  /** Made with the first: most requests are answered without any, or with one. */
+  #calls: InFlight<Call> | undefined
   #children: Set<Scope> | undefined
   #controller: AbortController | undefined
   /** Why it ended before its time. */
@@ -73,17 +74,17 @@ export class Scope implements Ambient {
 
   /** Whether no call made in it, or in a part of it, is still in flight. */
   get idle(): boolean {
-    if (this.#calls.size > 0) return false
+    if (this.#calls !== undefined && this.#calls.size > 0) return false
     for (const child of this.#children ?? []) if (!child.idle) return false
     return true
   }
 
   enter(call: Call): void {
-    this.#calls.add(call)
+    ;(this.#calls ??= new InFlight<Call>()).add(call)
   }
 
   leave(call: Call): void {
-    this.#calls.remove(call)
+    this.#calls?.remove(call)
     if (this.#ended) this.#partIfIdle()
   }
 
@@ -99,7 +100,7 @@ export class Scope implements Ambient {
     this.#reason = { value: reason }
     this.gone = { reason }
     inside(this, () => {
-      for (const call of this.#calls) call.depart(reason)
+      for (const call of this.#calls ?? []) call.depart(reason)
       for (const child of this.#children ?? []) child.abort(reason)
       this.#controller?.abort(reason)
     })
@@ -114,7 +115,7 @@ export class Scope implements Ambient {
     // Timers may fire up to 1 ms early: what began in the time that is left would have nothing to end it.
     this.deadline = Math.min(this.deadline, this.#clock.now())
     inside(this, () => {
-      for (const call of this.#calls) overdue(call)
+      for (const call of this.#calls ?? []) overdue(call)
       for (const child of this.#children ?? []) child.expire()
       if (!this.#over) this.#controller?.abort(error)
     })

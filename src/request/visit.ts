@@ -3,6 +3,11 @@ import { BudgetExhaustedError, CofferdamError, DeadlineError } from '../core/err
 import { BudgetPermit, type Budgets } from './budgets.js'
 import type { Scope } from './scope.js'
 
+/** What is asked of a snapshot. */
+interface Modes {
+  readonly [name: string]: { readonly available: boolean } | undefined
+}
+
 /**
  * One inbound request: its scope, and its slot of a budget. The slot is given back once, when the response is closed
  * *and* the handler has settled. Either alone is wrong: released on close alone, 34 handlers ran at once in 5 slots;
@@ -10,6 +15,8 @@ import type { Scope } from './scope.js'
  */
 export class Visit implements Timed<Visit> {
   readonly scope: Scope
+  /** The modes of all dependencies as they were when it came. */
+  health: Modes | undefined = undefined
   due = 0
   deadlines: Deadlines<Visit> | undefined = undefined
   sooner: Visit | undefined = undefined

@@ -18,31 +18,20 @@ class ClientGone extends Error {
   }
 }
 
-/** A response carries its visit, so that all share one listener. */
-const VISIT = Symbol('cofferdam.closing')
-
-type Watched = ServerResponse & { [VISIT]?: Visit; [VISITS]?: Set<Visit> }
-
-function closed(this: Watched): void {
-  const visit = this[VISIT]!
-  this[VISITS]?.delete(visit)
-  visit.close(isAnswered(this) ? undefined : new ClientGone())
-}
-
 /**
  * Tells a visit when its response is closed. Listens to the response *and* its socket: on Node 20 a pipelined request
  * behind another gets no `close` of its own.
  */
 export function watchClose(visit: Visit, request: IncomingMessage, response: ServerResponse): void {
-  const watched = response as Watched
-  watched[VISIT] = visit
-  // `once` would wrap the listener and take it off again; a visit closes once, however often it is told to.
-  response.on('close', closed)
-  // Each response closes with its own stream there, while what is kept on the socket is shared by the whole session.
-  if (request.httpVersionMajor > 1) return
-  const visits = openOn(request.socket)
-  visits.add(visit)
-  watched[VISITS] = visits
+  // Each response closes with its own stream under HTTP/2, while what is kept on the socket is the whole session's.
+  const visits = request.httpVersionMajor > 1 ? undefined : openOn(request.socket)
+  visits?.add(visit)
+  // `once` would wrap the listener and take it off again; a visit closes once, however often it is told to. Nothing is
+  // kept on the response: each property that it is given takes 2 µs.
+  response.on('close', () => {
+    visits?.delete(visit)
+    visit.close(isAnswered(response) ? undefined : new ClientGone())
+  })
 }
 
 function openOn(socket: Socket): Set<Visit> {
