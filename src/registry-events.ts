@@ -69,7 +69,7 @@ const known: { readonly [Name in keyof RegistryEvents]: true } = {
   error: true,
 }
 
-/** @internal One that is listened for under another name would never come. */
+/** One that is listened for under another name would never come. */
 export const EVENTS = Object.keys(known)
 
 /** Whose call. */
@@ -80,7 +80,7 @@ export interface Who extends Injectable {
   label?: string
 }
 
-/** @internal Field by field: spreading costs 2 µs for each call that somebody listens for. */
+/** Field by field: spreading costs 2 µs for each call that somebody listens for. */
 export function who(call: Call): Who {
   const { dependency, name } = call.pipeline
   const label = call.options?.label ?? call.pipeline.label
@@ -91,7 +91,7 @@ export function who(call: Call): Who {
   return whose
 }
 
-/** @internal How a call ended. */
+/** How a call ended. */
 export function storyOf(call: Call, error: unknown, failed: boolean): RegistryEvents['call'] {
   const story = who(call) as RegistryEvents['call']
   story.ok = !failed
@@ -102,13 +102,13 @@ export function storyOf(call: Call, error: unknown, failed: boolean): RegistryEv
   return story
 }
 
-/** A live answer is the caller's as soon as its attempt has ended. */
-function endOf({ attempt, story, pipeline }: Call, failed: boolean): number {
-  const live = !failed && story.source === 'live' && attempt?.ran === true
+/** A live answer is the caller's as soon as its attempt has ended, unless something better was looked for first. */
+function endOf({ attempt, story, failedValue, pipeline }: Call, failed: boolean): number {
+  const live = !failed && !failedValue && story.source === 'live' && attempt?.ran === true
   return live ? attempt.endedAt : pipeline.clock.now()
 }
 
-/** @internal What may be said of an error. */
+/** What may be said of an error. */
 export function codeOf(error: unknown): string {
   const { code, name } = Object(error) as { code?: unknown; name?: unknown }
   return typeof code === 'string' ? code : typeof name === 'string' ? name : typeof error

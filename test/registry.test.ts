@@ -141,6 +141,21 @@ describe('listening', () => {
     expect(JSON.stringify(calls)).not.toContain('s3cret')
   })
 
+  it('tells how long its caller waited, also for something better than a value that was judged failed', async () => {
+    const { registry, dependency, clock } = rig({ circuit: { isFailure: ({ value }) => value === 'bad' } })
+    const took: number[] = []
+    registry.on('call', (call) => took.push(call.took))
+    const after = <T>(ms: number, settle: (resolve: (value: T) => void, reject: (error: Error) => void) => void) =>
+      new Promise<T>((resolve, reject) => clock.setTimer(() => settle(resolve, reject), ms))
+    const load = dependency.wrap((_context, value: string) => after<string>(50, (resolve) => resolve(value)), {
+      fallback: () => after<string>(300, (_resolve, reject) => reject(new Error('none either'))),
+    })
+    const answers = [load('good'), load('bad')]
+    await clock.advance(400)
+    expect(await Promise.all(answers)).toEqual(['good', 'bad'])
+    expect(took).toEqual([50, 350])
+  })
+
   it('does not let a listener hurt a call: what it throws or rejects with is reported', async () => {
     const { registry, dependency } = rig()
     const errors: unknown[] = []

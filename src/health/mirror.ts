@@ -14,25 +14,18 @@ const BUCKETS = 10
  */
 const AHEAD = 10
 
-/** An event of opossum's, which of its statistics that adds to, and how many listeners opossum itself has for it. */
-interface Known {
-  readonly event: string
-  readonly statistic: string
-  own: number
-}
-
-/** Which one each count stands for. */
-const known = (): Partial<Record<keyof Counts, Known>> => ({
-  fires: { event: 'fire', statistic: 'fires', own: 0 },
-  successes: { event: 'success', statistic: 'successes', own: 0 },
+/** Which of opossum's events a count stands for, and which of its statistics that event adds to. */
+const EVENTS: Partial<Record<keyof Counts, readonly [event: string, statistic: string]>> = {
+  fires: ['fire', 'fires'],
+  successes: ['success', 'successes'],
   // opossum emits success for what its error filter passes over.
-  ignored: { event: 'success', statistic: 'successes', own: 0 },
-  failures: { event: 'failure', statistic: 'failures', own: 0 },
-  timeouts: { event: 'timeout', statistic: 'timeouts', own: 0 },
-  rejects: { event: 'reject', statistic: 'rejects', own: 0 },
-  full: { event: 'semaphoreLocked', statistic: 'semaphoreRejections', own: 0 },
-  fallbacks: { event: 'fallback', statistic: 'fallbacks', own: 0 },
-})
+  ignored: ['success', 'successes'],
+  failures: ['failure', 'failures'],
+  timeouts: ['timeout', 'timeouts'],
+  rejects: ['reject', 'rejects'],
+  full: ['semaphoreLocked', 'semaphoreRejections'],
+  fallbacks: ['fallback', 'fallbacks'],
+}
 
 interface Statistics {
   increment(statistic: string, took?: number): void
@@ -50,7 +43,8 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   readonly #clock: Clock
   readonly #rotor: EventEmitter
   readonly #statistics: Statistics
-  readonly #known = known()
+  /** How many listeners opossum itself has for each of these events. */
+  readonly #own = new Map<string, number>()
   readonly #report: (error: unknown) => void
   #rotated: number
   /** Settles the promise that opossum's pending `fire` waits for. */
@@ -76,7 +70,7 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
     this.#report = report
     this.#rotated = clock.now()
     this.#statistics = this.status as unknown as Statistics
-    for (const known of Object.values(this.#known)) known.own = this.listenerCount(known.event)
+    for (const [event] of Object.values(EVENTS)) this.#own.set(event, this.listenerCount(event))
     // Whoever reads the statistics sees them as of now, although no timer turns them.
     for (const name of ['stats', 'status'] as const)
       Object.defineProperty(this, name, {
@@ -100,14 +94,14 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   /** A count of the dependency, as opossum's event: without arguments or values. */
   count(what: keyof Counts, attempt: Attempt | undefined): void {
-    const known = this.#known[what]
+    const known = EVENTS[what]
     if (known === undefined) return
-    const { event, statistic, own } = known
+    const [event, statistic] = known
     const result = event === 'success' || event === 'failure'
     if (attempt !== undefined && attempt === (result ? this.#told : event === 'fire' ? this.#fired : undefined)) return
     const now = this.#momentOf(event, attempt)
     const took = attempt === undefined ? 0 : now - attempt.startedAt
-    if (this.listenerCount(event) === own) {
+    if (this.listenerCount(event) === this.#own.get(event)) {
       // Nobody listens but opossum itself, which does nothing more than this.
       this.#rotate(now)
       this.#statistics.increment(statistic, took)
@@ -167,10 +161,11 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
     return this.#trial?.promise ?? Promise.reject(new Error('this breaker follows a dependency: call its operations'))
   }
 
-  /** When it happened, from what is known already if possible. */
+  /** When it happened, without looking at the clock where that is known. */
   #momentOf(event: string, attempt: Attempt | undefined): number {
-    if (attempt?.ran === true) return attempt.endedAt
-    return event === 'fire' && attempt !== undefined ? attempt.startedAt : this.#clock.now()
+    if (event === 'fire' && attempt !== undefined) return attempt.startedAt
+    const ended = attempt?.ran === true && (event === 'success' || event === 'failure' || event === 'timeout')
+    return ended ? attempt.endedAt : this.#clock.now()
   }
 
   #rotate(now: number): void {

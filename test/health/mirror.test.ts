@@ -192,6 +192,23 @@ describe('the opossum breaker of a dependency', () => {
     expect(await statistics(false)).toEqual(await statistics(true))
   })
 
+  it.each([true, false])(
+    'counts a fallback when it is served, however long after the failure (heard: %s)',
+    async (heard) => {
+      const feed = rig({ timeout: 20_000 })
+      const { circuit } = feed.dependency
+      if (heard) circuit.on('fallback', () => undefined)
+      const load = feed.dependency.wrap((): Promise<number> => Promise.reject(new Error('down')), {
+        name: 'other',
+        fallback: () => new Promise<number>((resolve) => feed.clock.setTimer(() => resolve(1), 12_000)),
+      })
+      const served = load()
+      await advance(feed, 12_000)
+      expect(await served).toBe(1)
+      expect(circuit.stats.fallbacks).toBe(1)
+    },
+  )
+
   it('tells of fallbacks', async () => {
     const { feed, dependency, count } = followed()
     const load = dependency.wrap((): Promise<number> => Promise.reject(new Error('down')), {

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { LRUCache } from 'lru-cache'
+import { describe, expect, it, vi } from 'vitest'
 import { Owner } from '../../../src/policies/cache/owner.js'
 import { Store, type StoreOptions } from '../../../src/policies/cache/store.js'
 
@@ -31,6 +32,17 @@ describe('the room of a store', () => {
     expect(held()[0]).toBe('one more')
     expect(store.get(first!) !== undefined).toBe(max > 1)
     if (max > 1) expect(store.get('key 1')).toBeUndefined()
+  })
+
+  it('has all of it from a thousand on, so that nobody waits while a hundred thousand move', () => {
+    const { store, held } = filled({ max: 5_000 }, 1_025)
+    const moved = vi.spyOn(LRUCache.prototype, 'rentries')
+    const owner = new Owner()
+    for (const [at, key] of keys(3_000, 2_000).entries()) store.write(owner, key, key, 0, at + 1, undefined)
+    expect(moved).not.toHaveBeenCalled()
+    moved.mockRestore()
+    expect(held()).toHaveLength(1_025)
+    expect([...store.of(owner)]).toHaveLength(3_000)
   })
 
   it('does not grow for a key that is there already', () => {
