@@ -7,5 +7,4 @@ export interface CloseOptions {
   timeout?: number
 }
 
-/** @internal */
 export const closeSchema = group({ timeout: v.optional(duration) })

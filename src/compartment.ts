@@ -114,8 +114,17 @@ export class Compartment implements Operable {
     })
     this.longCalls.heard = host.longCallsHeard
     this.drains = new Drains(this.#drainable())
+  }
+
+  /** What runs by itself begins: not before all else stands. */
+  begin(): void {
     this.monitors.begin()
-    this.monitors.probe(this.#probeOf(settings))
+    this.monitors.probe(this.#probeOf(this.settings))
+  }
+
+  /** Its share of a pool is the others' again. */
+  leavePool(): void {
+    this.settings.bulkhead.pool?.slots.remove(this.slots)
   }
 
   get enforced(): boolean {
@@ -369,7 +378,7 @@ export class Compartment implements Operable {
     await operations.close(timeout)
     this.#bulkhead.close()
     this.#timeouts.close()
-    this.settings.bulkhead.pool?.slots.remove(this.slots)
+    this.leavePool()
     this.#mirror?.shutdown()
     this.drains.close(closed)
   }

@@ -9,7 +9,7 @@ import type { Warning } from './health/warnings.js'
 import type { Injected, InjectOptions } from './policies/inject.js'
 import type { TryingState } from './registry-events.js'
 
-/** @internal What a dependency tells its registry. */
+/** What a dependency tells its registry. */
 export interface DependencyHost {
   readonly clock: Clock
   readonly background: () => Background

@@ -63,7 +63,7 @@ const changesSchema = group({ ...entries, probe: v.optional(probeChangesSchema) 
 /** What only one dependency can be given, never all of them. */
 const ITS_OWN = ['probe', 'invariants', 'dependsOn'] as const
 
-/** @internal Options that have been checked one by one, not yet against each other. */
+/** Options that have been checked one by one, not yet against each other. */
 export type GivenOptions = v.InferOutput<typeof schema>
 
 /** One class's share of a bulkhead. */
@@ -132,7 +132,7 @@ export interface DependencyChanges extends Omit<DependencyOptions, 'probe' | 'st
   probe?: Partial<ProbeOptions>
 }
 
-/** @internal The same, complete. */
+/** The same, complete. */
 export interface DependencySettings {
   /** What was said, before defaults. */
   given: GivenOptions
@@ -162,7 +162,7 @@ export interface DependencySettings {
   longCall: number
 }
 
-/** @internal `defaults` are the registry's, already checked. */
+/** `defaults` are the registry's, already checked. */
 export function dependencySettings(input: unknown, defaults: DependencyOptions = {}): DependencySettings {
   // Checked by themselves first, so that a bad value is never hidden by merging.
   const given = parse(schema, input)
@@ -170,13 +170,13 @@ export function dependencySettings(input: unknown, defaults: DependencyOptions =
   return settingsOf(given, defaults)
 }
 
-/** @internal What has been checked, completed. */
+/** What has been checked, completed. */
 export function settingsOf(given: GivenOptions, defaults: DependencyOptions): DependencySettings {
   return { ...complete(withDefaults(defaults as GivenOptions, given), ''), given }
 }
 
 /**
- * @internal Settings with others in place of those that are named, at every nesting.
+ * Settings with others in place of those that are named, at every nesting.
  * @throws OptionError (`ERR_OPTION`), also for what is fixed when a dependency is made
  */
 export function reconfigured(
@@ -215,7 +215,6 @@ function merged(before: object, changes: object, root: string): object {
   return all
 }
 
-/** @internal */
 export function parseDefaults(input: unknown): DependencyOptions {
   const defaults = parse(schema, input, 'defaults')
   for (const name of ITS_OWN)

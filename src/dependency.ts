@@ -14,7 +14,7 @@ import type { Acknowledged } from './health/monitors.js'
 import type { Mode, Override } from './health/override.js'
 import type { DependencySnapshot } from './health/snapshot.js'
 import type { OperationOptions } from './operation-options.js'
-import { Operations, type RunOptions, type Wrapping } from './operations.js'
+import { Operations, type RunOptions } from './operations.js'
 import type { End, Fault, Injected, InjectOptions } from './policies/inject.js'
 import type { TryingState } from './registry-events.js'
 import { describeWork, type WorkInFlight } from './work-in-flight.js'
@@ -31,21 +31,25 @@ export interface Registered {
  * One guarded dependency: circuit, slots and timers belong to it, cache and fallback to each wrapped operation. Made by
  * `registry.dependency(…)`.
  *
- * Until it is used it is a name with settings, and as available as anything that nobody has asked; the parts come with
- * the first use, or at once where something runs by itself.
+ * Until it is used it is a name with settings, and available; the parts come with the first use, or at once where
+ * something runs by itself.
  */
-export class Dependency implements Gated, Wrapping {
+export class Dependency implements Gated {
   readonly name: string
   readonly #registry: Registered
   readonly #since: number
   readonly #operations = new Operations(this)
   #given: GivenOptions
+  #required: boolean
+  #tags: readonly string[]
   #compartment: Compartment | undefined
 
   /** @internal Use `registry.dependency(…)`. */
   constructor(name: string, settings: DependencySettings, registry: Registered) {
     this.name = name
     this.#given = settings.given
+    this.#required = settings.required
+    this.#tags = settings.tags
     this.#registry = registry
     this.#since = registry.clock.wall()
     if (runsByItself(settings)) this.#make(settings)
@@ -53,12 +57,12 @@ export class Dependency implements Gated, Wrapping {
 
   /** Readiness is red while it is unavailable. */
   get required(): boolean {
-    return this.settings.required
+    return this.#required
   }
 
   /** One switch for many. */
   get tags(): readonly string[] {
-    return this.settings.tags
+    return this.#tags
   }
 
   /** The registry's verdict, read from memory. */
@@ -249,7 +253,7 @@ export class Dependency implements Gated, Wrapping {
     }
   }
 
-  /** @internal Whether somebody listens for work that takes long. */
+  /** @internal Whether somebody listens for work that takes long; parts that are yet to be made will ask the registry. */
   set longCallsHeard(heard: boolean) {
     if (this.#compartment !== undefined) this.#compartment.longCalls.heard = heard
   }
@@ -312,12 +316,14 @@ export class Dependency implements Gated, Wrapping {
 
   /** @internal @throws OptionError (`ERR_OPTION`); nothing has changed then */
   configure(settings: DependencySettings): void {
-    this.#given = settings.given
     if (this.#compartment !== undefined) this.#compartment.configure(settings)
     else if (runsByItself(settings)) this.#make(settings)
+    this.#given = settings.given
+    this.#required = settings.required
+    this.#tags = settings.tags
   }
 
-  /** @internal */
+  /** For `circuit`, where policies are composed by hand. */
   get [GATE](): Gated[typeof GATE] {
     const { verdict, tally, inFlight } = this.compartment
     return { gate: verdict, tally, inFlight }
@@ -339,8 +345,14 @@ export class Dependency implements Gated, Wrapping {
   #make(settings: DependencySettings): Compartment {
     const { name } = this
     const compartment = new Compartment(name, settings, this.#since, this.#registry.hostOf(name))
+    try {
+      this.#operations.begin(compartment)
+    } catch (error) {
+      compartment.leavePool()
+      throw error
+    }
     this.#compartment = compartment
-    this.#operations.begin()
+    compartment.begin()
     return compartment
   }
 }

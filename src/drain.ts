@@ -38,7 +38,6 @@ const schema = group({
 })
 const releaseSchema = group({ by: v.optional(text) })
 
-/** @internal */
 export function drainOptions(options: unknown): DrainOptions {
   return parse(schema, options, 'drain') as DrainOptions
 }

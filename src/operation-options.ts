@@ -66,7 +66,7 @@ export interface OperationOptions<A extends unknown[], R> extends CacheOptions<A
   total?: number
 }
 
-/** @internal The same, complete. */
+/** The same, complete. */
 export interface OperationSettings {
   name: string | undefined
   cache: CacheSettings | undefined
@@ -82,7 +82,6 @@ export interface OperationSettings {
   total: number | undefined
 }
 
-/** @internal */
 export function operationSettings(
   input: unknown,
   defaults: CacheDefaults & { store?: object | undefined },

@@ -22,7 +22,7 @@ import { Retry } from './policies/retry.js'
 import type { Retries } from './policies/retry/retries.js'
 import { StaleCache } from './policies/stale-cache.js'
 
-/** @internal What an operation that is used has of its dependency. */
+/** What an operation that is used has of its dependency. */
 export interface Operable {
   readonly name: string
   readonly clock: Clock
@@ -44,7 +44,7 @@ export interface Operable {
   report(error: unknown): void
 }
 
-/** @internal What it shares with the others of its dependency. */
+/** What it shares with the others of its dependency. */
 export interface Shared {
   /** Made when it is first looked at. */
   readonly of: Operable

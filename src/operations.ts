@@ -11,7 +11,7 @@ import { Store } from './policies/cache/store.js'
 /** `run` takes the options of a call and of an operation together. */
 export type RunOptions<R> = CallOptions & Omit<OperationOptions<[], R>, keyof CallOptions>
 
-/** @internal What operations have of their dependency. */
+/** What operations have of their dependency. */
 export interface Wrapping {
   readonly settings: DependencySettings
   /** Made when it is first looked at: not before an operation is used. */
@@ -78,9 +78,11 @@ export class Operations implements Shared {
     return (await run(operation, ofCall)) as Awaited<R>
   }
 
-  /** The second level is listened to from now on: an error event that nobody hears would end the process. */
-  begin(): void {
-    const { of } = this
+  /**
+   * The second level is listened to from now on: an error event that nobody hears would end the process.
+   * @throws what the store throws when it is listened to
+   */
+  begin(of: Operable): void {
     const { store } = this.#dependency.settings.stale
     if (store === undefined) return
     this.#second = SecondStore.of(of.clock, store)

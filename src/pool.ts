@@ -56,5 +56,4 @@ export function createPool(options: { name: string; slots: number }): Pool {
   return new Pool(name, slots)
 }
 
-/** @internal */
 export const poolSchema = v.instance(Pool, 'must be made with createPool()')

@@ -22,7 +22,7 @@ export interface WorkInFlight {
   abort(): void
 }
 
-/** @internal What people see of an attempt that runs. */
+/** What people see of an attempt that runs. */
 export function describeWork(attempt: Attempt, clock: Clock): WorkInFlight {
   const { call, startedAt, attempt: count, phase, reclaimed } = attempt
   const label = call.options?.label ?? call.pipeline.label
@@ -40,14 +40,14 @@ export function describeWork(attempt: Attempt, clock: Clock): WorkInFlight {
   }
 }
 
-/** @internal Sends its caller away, if one still waits, and tells the work to stop. */
+/** Sends its caller away, if one still waits, and tells the work to stop. */
 export function abortWork(attempt: Attempt, reason: unknown): void {
   if (attempt.phase === 'running' && attempt.call.attempt === attempt) leave(attempt.call, reason)
   abandon(attempt, 'aborted', reason)
   attempt.abort(reason)
 }
 
-/** @internal Work whose slot was taken back may never end: the list of it is bounded. */
+/** Work whose slot was taken back may never end: the list of it is bounded. */
 export function forgetOldest(inFlight: InFlight<Attempt>): void {
   const reclaimed = [...inFlight].filter((attempt) => attempt.reclaimed)
   if (reclaimed.length > MOST_RECLAIMED) inFlight.forget(reclaimed[0]!)

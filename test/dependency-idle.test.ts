@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi, type MockInstance } from 'vitest'
 import { Slots } from '../src/core/slots.js'
-import { createRegistry, identity, monotonic, OptionError, type Dependency, type Registry } from '../src/index.js'
+import {
+  createPool,
+  createRegistry,
+  identity,
+  monotonic,
+  OptionError,
+  type Dependency,
+  type Registry,
+} from '../src/index.js'
 import { ManualClock } from '../src/testing.js'
 
 /** The slots are one of the parts that each compartment has. */
@@ -92,6 +100,40 @@ describe('a dependency that nobody has used', () => {
     expect(registry.snapshot()['feed']!.mode).toBe('unavailable')
   })
 
+  it('leaves nothing behind where its second-level store can’t be listened to', async () => {
+    const { clock, registry } = setUp()
+    const pool = createPool({ name: 'db', slots: 4 })
+    let probes = 0
+    const on = (): never => {
+      throw new Error('no events')
+    }
+    const store = {
+      get: () => Promise.resolve(),
+      set: () => Promise.resolve(true),
+      delete: () => Promise.resolve(true),
+      on,
+    }
+    expect(() =>
+      registry.dependency('comments', {
+        probe: { run: () => Promise.resolve(probes++), every: 1_000 },
+        stale: { store },
+        bulkhead: { pool },
+      }),
+    ).toThrow('no events')
+    await clock.advance(5_000)
+    expect([probes, clock.pending(), registry.get('comments')]).toEqual([0, 0, undefined])
+    expect(pool.usage().members).toEqual({})
+  })
+
+  it('may have operations of one name, as long as one at most is cached', () => {
+    const { feed } = setUp()
+    const load = (): number => 1
+    const cached = { key: () => 'a', scope: 'public' } as const
+    expect([feed.wrap(load).operation, feed.wrap(load).operation]).toEqual(['load', 'load'])
+    expect([feed.wrap(load, cached).operation, feed.wrap(load, cached).operation]).toEqual(['load', 'load-2'])
+    expect(() => feed.wrap(load, { ...cached, name: 'load-2' })).toThrow(OptionError)
+  })
+
   it('is told at once when an invariant of an operation contradicts another, and the name stays free', () => {
     const { feed } = setUp()
     const invariant = () => identity('ids', () => 'server', { every: 1_000 })
@@ -122,5 +164,8 @@ describe('what an operation has besides being called', () => {
     expect(load.cache.counts()).toMatchObject({ written: 2 })
     vi.spyOn(load, 'outcome').mockResolvedValue({ value: 'mocked', source: 'live', stale: false, age: 0 })
     expect(await load.outcome('a')).toMatchObject({ value: 'mocked' })
+    const other = { ...load.cache, counts: () => ({ written: 7 }) }
+    Object.assign(load, { cache: other })
+    expect(load.cache).toBe(other)
   })
 })

@@ -4,7 +4,8 @@ import { stacksOff, stacksOn } from './errors.js'
 
 /**
  * Puts a bound on a wait: `promise`, or what `late` returns or throws once `ms` have passed.
- * Every wait but the attempt's own goes through here; `Infinity` means that something else bounds it.
+ * Every wait goes through here but those of which many have one length: attempts, and the line for a slot (`Deadlines`).
+ * `Infinity` means that something else bounds it.
  */
 export function bound<T>(clock: Clock, promise: Promise<T>, ms: number, late: () => T): Promise<T> {
   if (ms > 0) {

@@ -64,21 +64,21 @@ export interface LoadCounts {
   full: number
 }
 
-/** @internal What a cache held, not yet put into JSON: that can be done piece by piece. */
+/** What a cache held, not yet put into JSON: that can be done piece by piece. */
 export interface Taken {
   readonly head: Omit<CacheDump, 'entries' | 'skipped'>
   readonly entries: readonly DumpedEntry[]
   readonly staleFor: number
 }
 
-/** @internal A dump being loaded, entry by entry, most recently used first. */
+/** A dump being loaded, entry by entry, most recently used first. */
 export interface Loading {
   add(entry: unknown): void
   /** Nothing is served wrongly without it, but what the dump says was deleted is known only from then on. */
   end(): LoadCounts
 }
 
-/** @internal The cache of one operation, for whoever keeps dumps of it. */
+/** The cache of one operation, for whoever keeps dumps of it. */
 export interface CacheSource {
   readonly dependency: string
   readonly operation: string
@@ -90,10 +90,10 @@ export interface CacheSource {
   loading(head: unknown): Loading
 }
 
-/** @internal Where a dependency, or the cache of an operation, keeps this. */
+/** Where a dependency, or the cache of an operation, keeps this. */
 export const CACHES = Symbol('cofferdam.caches')
 
-/** @internal One or more caches, with what keeping them takes. */
+/** One or more caches, with what keeping them takes. */
 export interface Caches {
   readonly clock: Clock
   /** Undefined where there is no registry. */

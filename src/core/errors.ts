@@ -182,7 +182,7 @@ export class OptionError extends CofferdamError {
 }
 define(OptionError, 'OptionError', 'ERR_OPTION')
 
-/** @internal An HTTP-like 4xx on the error says that the request was at fault, not the dependency. */
+/** An HTTP-like 4xx on the error says that the request was at fault, not the dependency. */
 export function isClientError(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false
   const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }

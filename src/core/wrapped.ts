@@ -110,7 +110,6 @@ const instant = v.pipe(
   v.transform(Number),
 )
 
-/** @internal */
 export const callEntries = {
   timeout: v.optional(duration),
   total: v.optional(duration),
@@ -155,14 +154,19 @@ const ASSEMBLY = Symbol('assembly')
 
 /** Makes the function that people call. */
 export function wrapped<A extends unknown[], R>(assembly: Assembly): Wrapped<A, R> {
-  const plain = caller(assembly, undefined)
+  const plain = Object.defineProperty(caller(assembly, undefined), ASSEMBLY, { value: assembly })
   return Object.defineProperty(plain, 'cache', CACHE) as unknown as Wrapped<A, R>
 }
 
+/** Found when it is looked at; like the others it can be replaced, for a test. */
 const CACHE = {
   enumerable: true,
+  configurable: true,
   get(this: { readonly [ASSEMBLY]: Assembly }): OperationCache<never> {
     return this[ASSEMBLY].keeper?.cache ?? NO_CACHE
+  },
+  set(this: object, value: unknown): void {
+    Object.defineProperty(this, 'cache', { value, writable: true, enumerable: true, configurable: true })
   },
 }
 
@@ -192,7 +196,6 @@ function caller(assembly: Assembly, options: CallOptions | undefined) {
   if (options !== undefined) return Object.assign(plain, { outcome })
   return Object.assign(plain, {
     [WRAPPED]: true,
-    [ASSEMBLY]: assembly,
     outcome,
     with: (given: CallOptions) => caller(assembly, parse(callSchema, given, 'with') as CallOptions),
     refresh: (args: unknown[], given: RefreshOptions) => refresh(assembly, args, given),

@@ -4,7 +4,6 @@ import { age, count, duration, durationOrZero, factor, fn, group, oneOf, ratio }
 import type { SlowCall } from './baseline.js'
 import type { RuleOptions } from './rule.js'
 
-/** @internal */
 export const circuitSchema = group({
   window: v.optional(
     v.union([duration, group({ calls: count, maxAge: v.optional(age) })], 'must be milliseconds, or { calls, maxAge }'),
@@ -68,7 +67,7 @@ export interface CircuitOptions {
   isFailure?: IsFailure
 }
 
-/** @internal The same, complete. */
+/** The same, complete. */
 export interface CircuitSettings extends RuleOptions {
   window: number | { calls: number; maxAge: number }
   slowCall: number | SlowCall
@@ -80,7 +79,7 @@ export interface CircuitSettings extends RuleOptions {
   isFailure: IsFailure | undefined
 }
 
-/** @internal Fills in defaults, clamped to what was given; what was given and contradicts itself throws. */
+/** Fills in defaults, clamped to what was given; what was given and contradicts itself throws. */
 export function circuitSettings(
   given: v.InferOutput<typeof circuitSchema>,
   path: string,

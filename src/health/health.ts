@@ -37,7 +37,6 @@ export interface Health {
   counts: Readonly<Counts>
 }
 
-/** @internal */
 export function healthOf(
   verdict: Verdict,
   slots: Slots,

@@ -61,10 +61,10 @@ export type Invariant = InBandInvariant<never> | Drift | Check
 /** Definitions from another copy of the package are known as well. */
 const BRAND = Symbol.for('cofferdam.invariant')
 
-/** @internal Options of all kinds. */
+/** Options of all kinds. */
 export const polling = { every: v.optional(duration), timeout: v.optional(duration) }
 
-/** @internal Options of those that remember. */
+/** Options of those that remember. */
 export const remembering = {
   ...polling,
   store: v.optional(storeSchema),
@@ -77,7 +77,7 @@ const nameSchema = v.pipe(
   v.check((name) => !name.includes('/'), 'must not contain a slash'),
 )
 
-/** @internal Checks what all have in common. */
+/** Checks what all have in common. */
 export function define<const Kind extends string, Given extends object>(
   kind: Kind,
   path: string,
@@ -98,13 +98,13 @@ export function define<const Kind extends string, Given extends object>(
 const isInvariant = (given: unknown): given is Invariant =>
   typeof given === 'object' && given !== null && Object.hasOwn(given, BRAND)
 
-/** @internal One that a dependency can poll. */
+/** One that a dependency can poll. */
 export const polledSchema = v.custom<Invariant>(
   (given) => isInvariant(given) && !(given.kind === 'monotonic' && given.read === undefined),
   'must be made by monotonic, drift, identity or invariant, with a function that reads',
 )
 
-/** @internal One that can check an operation's results. */
+/** One that can check an operation's results. */
 export const inBandSchema = v.custom<InBandInvariant<never>>(
   (given) =>
     isInvariant(given) && (given.kind === 'monotonic' || (given.kind === 'identity' && given.of !== undefined)),

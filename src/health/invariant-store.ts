@@ -15,7 +15,6 @@ export interface InvariantStore {
   set(key: string, value: string): unknown
 }
 
-/** @internal */
 export const storeSchema = v.custom<InvariantStore>((given) => {
   if (typeof given !== 'object' || given === null) return false
   const { get, set } = given as Partial<InvariantStore>

@@ -23,7 +23,7 @@ export interface Override extends Required<Pick<SetModeOptions, 'reason' | 'for'
   by: string | undefined
 }
 
-/** @internal A duration, or for ever, which must be said. */
+/** A duration, or for ever, which must be said. */
 export const endless = v.union([v.literal(Infinity), duration], 'must be milliseconds, more than 0, or Infinity')
 
 const schema = group({
@@ -33,7 +33,6 @@ const schema = group({
   for: v.optional(endless),
 })
 
-/** @internal */
 export function parseOverride(mode: Mode, options: SetModeOptions): Override {
   const given = parse(schema, options, 'setMode')
   return { mode, reason: given.reason, notice: given.notice, by: given.by, for: given.for ?? 30 * 60_000 }

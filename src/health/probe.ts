@@ -37,16 +37,13 @@ const numbers = {
   successes: v.optional(count),
 }
 
-/** @internal */
 export const probeSchema = group({ run, ...numbers })
 
-/** @internal */
 export const probeChangesSchema = group({ run: v.optional(run), ...numbers })
 
-/** @internal The same, complete. */
+/** The same, complete. */
 export type ProbeSettings = Required<ProbeOptions>
 
-/** @internal */
 export function probeSettings(given: v.InferOutput<typeof probeSchema>, path: string): ProbeSettings {
   const { run, failures = 3, successes = 2 } = given
   if (given.timeout !== undefined && given.every !== undefined && given.timeout > given.every)

@@ -57,7 +57,6 @@ export function strictSnapshot(snapshot: Snapshot): Snapshot {
   return checked
 }
 
-/** @internal */
 export function snapshotOf(dependencies: readonly DependencySnapshot[]): Snapshot {
   const byName: Record<string, unknown> = Object.create(null) as Record<string, unknown>
   for (const dependency of dependencies) byName[dependency.name] = dependency

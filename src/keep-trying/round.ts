@@ -8,7 +8,7 @@ import { codeOf, type TryingState } from '../registry-events.js'
 import { paceOf, type Pace, type PaceRecord } from './pace.js'
 import { StateFile } from './state-file.js'
 
-/** @internal Complete. */
+/** Complete. */
 export interface TryingSettings<T> {
   dependency: Dependency
   backoff: Backoff

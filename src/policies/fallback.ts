@@ -54,7 +54,6 @@ class Context implements FallbackContext {
   }
 }
 
-/** @internal */
 export type AnyAlternative =
   { readonly value: unknown } | ((context: FallbackContext, ...args: never[]) => unknown) | Wrapped<unknown[], unknown>
 
@@ -144,7 +143,6 @@ function run(alternative: Runnable, context: Context, args: readonly unknown[]):
 
 const isWrapped = (alternative: Runnable): alternative is Wrapped<unknown[], unknown> => WRAPPED in alternative
 
-/** @internal */
 export const fallbackSchema = v.custom<AnyAlternative | readonly AnyAlternative[]>(
   (given) => (Array.isArray(given) ? given.length > 0 && given.every(isAlternative) : isAlternative(given)),
   'must be a function, a wrapped operation, { value }, or a non-empty array of these',
@@ -155,7 +153,6 @@ function isAlternative(given: unknown): boolean {
   return typeof given === 'object' && given !== null && 'value' in given && Object.keys(given).length === 1
 }
 
-/** @internal */
 export function alternatives(given: AnyAlternative | readonly AnyAlternative[]): readonly AnyAlternative[] {
   const all = Array.isArray(given) ? (given as AnyAlternative[]) : [given as AnyAlternative]
   return all.map((one) => (typeof one === 'function' ? one : { value: one.value }))

@@ -59,7 +59,7 @@ type Act =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'hang' | 'delay' }
 
-/** @internal A fault, checked. */
+/** A fault, checked. */
 export interface Fault {
   readonly act: Act
   readonly delay: number
@@ -72,7 +72,7 @@ export interface Fault {
   readonly text: string
 }
 
-/** @internal @throws OptionError (`ERR_OPTION`), also in production without `allowProduction` */
+/** @throws OptionError (`ERR_OPTION`), also in production without `allowProduction` */
 export function parseFault(options: unknown): Fault {
   const given = parse(schema, options, 'inject')
   if (process.env['NODE_ENV'] === 'production' && given.allowProduction !== true)

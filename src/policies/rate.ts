@@ -18,14 +18,13 @@ export interface RateOptions {
   maxWait?: number
 }
 
-/** @internal */
 export const rateSchema = group({
   perSecond: v.optional(frequency),
   burst: v.optional(count),
   maxWait: v.optional(durationOrZero),
 })
 
-/** @internal @throws OptionError (`ERR_OPTION`) without `perSecond` */
+/** @throws OptionError (`ERR_OPTION`) without `perSecond` */
 export function rateSettings(
   given: v.InferOutput<typeof rateSchema> | false | undefined,
   path: string,

@@ -5,7 +5,6 @@ import type { Scope } from './key.js'
 import type { KeyvLike } from './second-store.js'
 import type { Version } from './store.js'
 
-/** @internal */
 export const staleEntries = {
   max: v.optional(count),
   maxBytes: v.optional(count),
@@ -40,7 +39,6 @@ export interface StaleOptions {
   softTimeout?: number
 }
 
-/** @internal */
 export const cacheEntries = {
   key: v.optional(fn<(...args: never[]) => string | undefined>()),
   scope: v.optional(
@@ -96,7 +94,6 @@ export interface CacheOptions<A extends unknown[], R> {
   storePrivate?: boolean
 }
 
-/** @internal */
 export interface CacheSettings {
   key: (...args: never[]) => string | undefined
   scope: 'public' | ((...args: never[]) => string)
@@ -112,14 +109,14 @@ export interface CacheSettings {
   storePrivate: boolean
 }
 
-/** @internal What a dependency says for all its operations. */
+/** What a dependency says for all its operations. */
 export interface CacheDefaults {
   freshFor?: number | undefined
   staleFor?: number | undefined
   softTimeout?: number | undefined
 }
 
-/** @internal Undefined when the operation isn't cached. */
+/** Undefined when the operation isn't cached. */
 export function cacheSettings(given: Given, defaults: CacheDefaults, path: string): CacheSettings | undefined {
   if (given.key === undefined) {
     const stray = Object.keys(cacheEntries).find((name) => given[name as keyof typeof given] !== undefined)
@@ -151,13 +148,13 @@ export function cacheSettings(given: Given, defaults: CacheDefaults, path: strin
   }
 }
 
-/** @internal Given together, they must agree. */
+/** Given together, they must agree. */
 export function checkSoftTimeout(softTimeout: number | undefined, timeout: number | undefined, path: string): void {
   if (softTimeout !== undefined && timeout !== undefined && softTimeout >= timeout)
     throw new OptionError(join(path, 'softTimeout'), `${softTimeout} is not less than timeout, ${timeout}`)
 }
 
-/** @internal `given` are those written down together: they must agree; the others give way. */
+/** `given` are those written down together: they must agree; the others give way. */
 export function lifetimes(
   all: { freshFor?: number | undefined; staleFor?: number | undefined },
   given: { freshFor?: number | undefined; staleFor?: number | undefined },

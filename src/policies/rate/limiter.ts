@@ -2,7 +2,7 @@ import type { Attempt } from '../../core/attempt.js'
 import type { Clock, Timer } from '../../core/clock.js'
 import { Bucket } from './bucket.js'
 
-/** @internal Complete. */
+/** Complete. */
 export interface RateSettings {
   perSecond: number
   burst: number

@@ -33,23 +33,21 @@ const entries = {
   when: v.optional(fn<When>()),
 }
 
-/** @internal */
 export const operationRetrySchema = group(entries)
 
-/** @internal */
 export const retrySchema = group({
   ...entries,
   budget: v.optional(group({ ratio: v.optional(ratioOrZero), perSecond: v.optional(frequencyOrZero) })),
 })
 
-/** @internal What an operation has said, and its dependency has not. */
+/** What an operation has said, and its dependency has not. */
 export interface OperationRetry {
   retries: number | undefined
   backoff: Backoff | undefined
   when: When | undefined
 }
 
-/** @internal Complete; no `retries` = off. */
+/** Complete; no `retries` = off. */
 export interface RetrySettings {
   retries: number
   backoff: Backoff
@@ -57,7 +55,7 @@ export interface RetrySettings {
   budget: BudgetSettings
 }
 
-/** @internal @throws OptionError (`ERR_OPTION`) for what contradicts itself */
+/** @throws OptionError (`ERR_OPTION`) for what contradicts itself */
 export function retrySettings(
   given: v.InferOutput<typeof retrySchema> | false | undefined,
   path: string,
@@ -73,7 +71,6 @@ export function retrySettings(
   }
 }
 
-/** @internal */
 export function operationRetry(
   given: v.InferOutput<typeof operationRetrySchema> | false | undefined,
 ): OperationRetry | undefined {
