@@ -40,6 +40,8 @@ export class Compartment implements Operable {
   readonly clock: Clock
   readonly background: () => Background
   readonly watch: CallWatch
+  /** Others in their place are put into force by `configure`. */
+  settings: DependencySettings
   readonly tally = new Tally()
   readonly inFlight = new InFlight<Attempt>()
   readonly life: Life
@@ -62,7 +64,6 @@ export class Compartment implements Operable {
   readonly #bulkhead: Bulkhead
   readonly #timeouts: Timeouts
   readonly #limits: Limits
-  settings: DependencySettings
   #mirror: OpossumMirror | undefined
   #enabling: Timer | undefined
   #closing: Promise<void> | undefined
@@ -112,12 +113,12 @@ export class Compartment implements Operable {
     this.longCalls = new LongCalls(background, clock, this.inFlight, settings.longCall, (attempt, ranFor) => {
       host.longCall(attempt, ranFor)
     })
-    this.longCalls.heard = host.longCallsHeard
     this.drains = new Drains(this.#drainable())
   }
 
   /** What runs by itself begins: not before all else stands. */
   begin(): void {
+    this.longCalls.heard = this.#host.longCallsHeard
     this.monitors.begin()
     this.monitors.probe(this.#probeOf(this.settings))
   }
