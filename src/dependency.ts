@@ -233,6 +233,11 @@ export class Dependency implements Gated {
     return this.#compartment?.faults.active === true
   }
 
+  /** @internal Whether a flip may have come of them: they are being injected, or what came of some still judges it. */
+  get rehearsed(): boolean {
+    return this.injected || this.#compartment?.verdict.rehearsed === true
+  }
+
   /** @internal */
   get disabled(): boolean {
     return this.#compartment?.warnings.has('disabled') === true

@@ -12,7 +12,8 @@ interface Injectable {
 /** What a registry tells its listeners. Payloads are frozen, and hold no arguments, keys or values. */
 export interface RegistryEvents {
   /**
-   * A mode changed; with `enforced: false` it would have. `injected`: while faults were, here or in what it depends on.
+   * A mode changed; with `enforced: false` it would have. `injected`: while faults were, here or in what it depends on,
+   * or calls that met one were still counted.
    * `parents`: where one of them is the cause, all that it depends on.
    */
   flip: {

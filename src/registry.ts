@@ -303,10 +303,10 @@ export class Registry {
     this.#dependencies.get(name)?.setParent(down === undefined ? undefined : `${down} is unavailable`)
   }
 
-  /** Whether a flip is part of a rehearsal: faults are injected, or it follows what was flipped by them. */
+  /** Whether a flip is part of a rehearsal: faults are, or were, or it follows what was flipped by them. */
   #rehearsed(name: string, parents: readonly string[]): boolean {
     return (
-      this.#dependencies.get(name)?.injected === true || parents.some((parent) => this.#downInRehearsal.has(parent))
+      this.#dependencies.get(name)?.rehearsed === true || parents.some((parent) => this.#downInRehearsal.has(parent))
     )
   }
 

@@ -13,6 +13,8 @@ export class Traffic {
   #window: SampleWindow
   #latency: Latency
   #failuresInARow = 0
+  /** Until when a sample is in the window that came of an injected fault. */
+  #rehearsedUntil = -Infinity
 
   constructor(circuit: CircuitSettings) {
     this.#circuit = circuit
@@ -57,6 +59,16 @@ export class Traffic {
     this.baseline.healthy(took)
   }
 
+  /** A sample came of an injected fault. */
+  injected(now: number): void {
+    this.#rehearsedUntil = now + reachOf(this.#circuit)
+  }
+
+  /** Whether what trips now may have come of one. */
+  rehearsed(now: number): boolean {
+    return now < this.#rehearsedUntil
+  }
+
   timed(now: number, took: number): void {
     this.#latency.record(now, took)
   }
@@ -78,6 +90,7 @@ export class Traffic {
   forget(): void {
     this.#window.clear()
     this.#failuresInARow = 0
+    this.#rehearsedUntil = -Infinity
   }
 }
 

@@ -150,6 +150,11 @@ export class Verdict implements Gate {
     return this.#state.kind === 'open' ? Math.max(0, this.#state.until - this.#clock.now()) : undefined
   }
 
+  /** Whether its figures still hold what came of injected faults. */
+  get rehearsed(): boolean {
+    return this.traffic.rehearsed(this.#clock.now())
+  }
+
   /** Everything has recovered but for an operator's last word. */
   get waitsForOperator(): boolean {
     return this.#state.kind === 'half-open' && this.#state.step === 'operator'
@@ -203,6 +208,7 @@ export class Verdict implements Gate {
       traffic.good(now, took)
       return
     }
+    if (attempt.call.injected) traffic.injected(now)
     const stalled = this.#stalls.since(attempt.stalledBefore, now)
     const slow = took - stalled >= traffic.baseline.level || sample === 'timeout'
     // The greater part of it was our own event loop's stall: nobody's failure, and nobody's slowness.

@@ -85,7 +85,7 @@ export class Fallback implements Recoverer {
       if (ms <= 0) continue
       const context = new Context(error, ms)
       try {
-        const result = run(alternative, context, call.args)
+        const result = run(alternative, context, call)
         if (!isThenable(result)) return this.#serve(call, i, { value: result })
         return this.#wait(result, context, call).then(
           (value) => this.#serve(call, i, isWrapped(alternative) ? (value as CallOutcome<unknown>) : { value }),
@@ -134,11 +134,11 @@ type Runnable = Exclude<AnyAlternative, { readonly value: unknown }>
 /** What an alternative has given, with its story if it has one. */
 type Given = Pick<CallOutcome<unknown>, 'value'> & Partial<CallOutcome<unknown>>
 
-/** A wrapped operation gets the original arguments, any other function the context before them. */
-function run(alternative: Runnable, context: Context, args: readonly unknown[]): unknown {
-  if (isWrapped(alternative))
-    return alternative.with({ signal: context.signal, total: context.remaining }).outcome(...args)
-  return alternative(context, ...(args as never[]))
+/** A wrapped operation gets the original arguments and the call's class, any other function the context before them. */
+function run(alternative: Runnable, context: Context, { args, class: of }: Call): unknown {
+  if (!isWrapped(alternative)) return alternative(context, ...(args as never[]))
+  const { signal, remaining: total } = context
+  return alternative.with({ signal, total, ...(of === undefined ? {} : { class: of }) }).outcome(...args)
 }
 
 const isWrapped = (alternative: Runnable): alternative is Wrapped<unknown[], unknown> => WRAPPED in alternative

@@ -154,7 +154,9 @@ function secondLevel(
       counts,
       arrived: (key, arrival) => {
         if (freeze) deepFreeze(arrival.value)
-        store.admit(owner, key, arrival)
+        const result = store.admit(owner, key, arrival)
+        if (result === 'oversize') counts.oversize++
+        return result
       },
       olderVersion,
     },

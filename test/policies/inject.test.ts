@@ -325,6 +325,40 @@ describe('that it was no real fault', () => {
     expect(flipped.map(({ injected }) => injected)).toEqual([true, undefined])
   })
 
+  it('is told by a flip that comes when the fault has ended: of calls that still hang, or are still counted', async () => {
+    const hung = rig({ timeout: 100, circuit: { consecutiveFailures: 10, openFor: 60_000 } })
+    const flips: unknown[] = []
+    hung.registry.on('flip', ({ mode, injected }) => flips.push([mode, injected]))
+    const hang = hung.dependency.inject({ hang: true, for: SECONDS })
+    for (let i = 0; i < 20; i++) watch(hung.call())
+    hang.stop()
+    await hung.clock.advance(100)
+    expect(flips).toEqual([['unavailable', true]])
+
+    const counted = rig({ circuit: { consecutiveFailures: 10, openFor: 60_000, window: 10_000 } })
+    counted.registry.on('flip', ({ mode, injected }) => flips.push([mode, injected]))
+    const fault = counted.dependency.inject({ error: down, for: SECONDS })
+    for (let i = 0; i < 9; i++) await counted.call().catch(() => undefined)
+    fault.stop()
+    await counted.failing(1)
+    expect(flips).toEqual([
+      ['unavailable', true],
+      ['unavailable', true],
+    ])
+  })
+
+  it('is told no more once what came of it has left the window', async () => {
+    const { registry, dependency, call, failing, clock } = rig({ circuit: { consecutiveFailures: 10, window: 10_000 } })
+    const flips: unknown[] = []
+    registry.on('flip', ({ mode, injected }) => flips.push([mode, injected]))
+    const fault = dependency.inject({ error: down, for: SECONDS })
+    for (let i = 0; i < 9; i++) await call().catch(() => undefined)
+    fault.stop()
+    await clock.advance(11_000)
+    await failing(10)
+    expect(flips).toEqual([['unavailable', undefined]])
+  })
+
   it('is told of work that it holds up too long, and of a slot that is taken back from it', async () => {
     const { clock, registry, dependency, call } = rig({
       timeout: 100,

@@ -7,7 +7,7 @@ import type { CacheCounts } from './counts.js'
 import type { Deleting } from './deleting.js'
 import type { Owner } from './owner.js'
 import type { SecondChanges } from './second-changes.js'
-import type { Store, Version } from './store.js'
+import { comparable, type Store, type Version } from './store.js'
 import type { Throttle } from './throttle.js'
 import { deepFreeze, singleUse } from './value.js'
 
@@ -58,7 +58,7 @@ export class Keeping {
       return undefined
     }
     if (freeze) deepFreeze(value)
-    this.#write(attempt, key, version === undefined ? undefined : version(value as never))
+    this.#write(attempt, key, version === undefined ? undefined : comparable(version(value as never)))
     return undefined
   }
 

@@ -12,6 +12,9 @@ import type { Entry, Store } from './store.js'
 /** What another process refreshes is looked for again after this share of the time in which it does so. */
 const LOOK_AGAIN = 0.1
 
+/** Of a value that doesn't tell how often it is refreshed (it came with a call, or from a dump), ms. */
+const UNTOLD = 5_000
+
 /** What it reads from. */
 export interface OfflineSources {
   readonly keys: CallKeys
@@ -54,7 +57,8 @@ export class OfflineReader {
     const age = this.#host.clock.now() - entry.startedAt
     const { freshFor, staleFor } = this.#settings
     if (age >= staleFor) return undefined
-    if (entry.every !== undefined && age > entry.every) this.#lookAgain(key, entry, age, entry.every)
+    const every = entry.every ?? UNTOLD
+    if (age > every) this.#lookAgain(key, entry, age, every)
     if (!entry.expired && age < freshFor) return this.#serving.fresh(call, entry, age)
     this.#serving.stale(call, entry, age, 'staleOffline')
     return call.answered()

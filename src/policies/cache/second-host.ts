@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.js'
-import type { Version } from './store.js'
+import type { Version, WriteResult } from './store.js'
 
 /** What the second level of one operation has done, by reason. */
 export interface SecondCounts {
@@ -51,8 +51,8 @@ export interface SecondHost {
   readonly operation: string
   readonly staleFor: number
   readonly counts: SecondCounts
-  /** Takes in what was found, unless it has something newer. */
-  arrived(key: string, arrival: Arrival): void
+  /** Takes in what was found, unless it has something newer, or it is too large. @returns what became of it */
+  arrived(key: string, arrival: Arrival): WriteResult
   /** One had a lower `version` than another that was known. */
   olderVersion(): void
 }

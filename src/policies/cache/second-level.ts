@@ -80,10 +80,13 @@ export class SecondLevel {
       if (objection === 'olderVersion') this.#host.olderVersion()
       return
     }
-    counts.secondHits++
     this.#memory.saw(key, start, version)
     const startedAt = Math.min(this.#store.time.monotonic(start), this.#host.clock.now())
     const expired = found.expired || this.#memory.isExpired(key, start)
-    this.#host.arrived(key, { value, startedAt, version, expired, every })
+    const result = this.#host.arrived(key, { value, startedAt, version, expired, every })
+    if (result === 'olderVersion') {
+      counts.secondOlder++
+      this.#host.olderVersion()
+    } else if (result !== 'oversize') counts.secondHits++
   }
 }

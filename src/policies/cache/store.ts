@@ -20,7 +20,7 @@ export interface Entry {
   aheadAt: number
 }
 
-/** Something that grows with every change of the value at its source. */
+/** Something that grows with every change of the value at its source; whole numbers may be text (`'10'` is after `'9'`). */
 export type Version = number | bigint | string | Date
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
@@ -61,6 +61,8 @@ export class Store {
   #lru: LRUCache<string, Entry> | undefined
   /** By key: with one fence for the whole operation, a service that answers many 404s would keep nothing new at all. */
   readonly #deleted = new Map<string, Tombstone>()
+  /** Of keys that had to go for want of room: a lower version must not come after them either. As bounded as the deleted. */
+  #gone: Map<string, { readonly owner: Owner; readonly version: Version }> | undefined
 
   constructor(options: StoreOptions) {
     this.#options = options
@@ -90,6 +92,7 @@ export class Store {
     if (held === undefined || held.loaded) {
       if (sequence <= owner.fence || sequence <= (this.#deleted.get(key)?.sequence ?? 0)) return 'older'
       if (startedAt < (held?.startedAt ?? owner.floor)) return 'older'
+      if (held === undefined && this.#wentHigher(key, version)) return 'olderVersion'
     } else if (held.sequence >= sequence) return 'older'
     if (held !== undefined) {
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
@@ -97,7 +100,7 @@ export class Store {
         held.value = value
         held.startedAt = startedAt
         held.sequence = sequence
-        held.version = version
+        if (version !== undefined) held.version = version
         held.expired = false
         held.loaded = false
         held.every = every
@@ -110,7 +113,7 @@ export class Store {
       value,
       startedAt,
       sequence,
-      version,
+      version: version ?? held?.version,
       expired: false,
       loaded: false,
       every,
@@ -134,13 +137,13 @@ export class Store {
     if (held !== undefined) {
       if (held.startedAt >= startedAt) return 'older'
       if (held.version !== undefined && version !== undefined && isLower(version, held.version)) return 'olderVersion'
-    }
+    } else if (this.#wentHigher(key, version)) return 'olderVersion'
     return this.#set(lru, key, {
       owner,
       value,
       startedAt,
       sequence: ELSEWHERE,
-      version,
+      version: version ?? held?.version,
       expired,
       loaded: true,
       every,
@@ -151,6 +154,7 @@ export class Store {
   /** For good: a call that began before it doesn't bring the value back. */
   delete(key: string, tombstone: Tombstone): boolean {
     this.#bury(key, tombstone)
+    this.#gone?.delete(key)
     return this.#lru?.delete(key) ?? false
   }
 
@@ -158,6 +162,7 @@ export class Store {
   clear(owner: Owner, sequence: number, now: number): void {
     owner.fence = Math.max(owner.fence, sequence)
     owner.clearedAt = now
+    for (const [key, one] of this.#gone ?? []) if (one.owner === owner) this.#gone!.delete(key)
     if (this.#lru === undefined) return
     for (const [key, entry] of [...this.#lru.entries()]) if (entry.owner === owner) this.#lru.delete(key)
   }
@@ -233,6 +238,7 @@ export class Store {
       }
       lru.set(key, entry, { size })
     }
+    this.#gone?.delete(key)
     // From here on the entry's own sequence keeps older calls out.
     if (this.#deleted.size > 0 && entry.sequence !== ELSEWHERE) this.#deleted.delete(key)
     return 'written'
@@ -252,14 +258,26 @@ export class Store {
     return new LRUCache<string, Entry>({
       max: Math.min(room, max),
       ...(maxBytes === undefined ? {} : { maxSize: maxBytes, maxEntrySize: maxBytes }),
-      dispose: (entry, _key, reason) => {
+      dispose: (entry, key, reason) => {
         if (reason !== 'evict') return
-        const { owner, sequence, startedAt } = entry
+        const { owner, sequence, startedAt, version } = entry
+        if (version !== undefined) this.#wentWith(key, owner, version)
         owner.fence = Math.max(owner.fence, sequence)
         owner.fencedAt = Math.max(owner.fencedAt, startedAt)
         if (sequence === ELSEWHERE) owner.floor = Math.max(owner.floor, startedAt)
       },
     })
+  }
+
+  #wentWith(key: string, owner: Owner, version: Version): void {
+    const gone = (this.#gone ??= new Map<string, { owner: Owner; version: Version }>())
+    gone.set(key, { owner, version })
+    if (gone.size > MOST_DELETED) for (const oldest of gone.keys()) return void gone.delete(oldest)
+  }
+
+  #wentHigher(key: string, version: Version | undefined): boolean {
+    const before = version === undefined ? undefined : this.#gone?.get(key)
+    return before !== undefined && isLower(version!, before.version)
   }
 
   #forgetOldest(): void {
@@ -290,6 +308,20 @@ export function outranks(held: Entry, sequence: number, startedAt: number): bool
   return held.loaded ? held.startedAt > startedAt : held.sequence >= sequence
 }
 
+/** What can't be compared is not lower. Whole numbers in text, as drivers give 64 bits, are compared as numbers. */
 export function isLower(a: Version, b: Version): boolean {
-  return typeof a === typeof b && a < b
+  if (typeof a === 'string' && typeof b === 'string')
+    return WHOLE.test(a) && WHOLE.test(b) ? BigInt(a) < BigInt(b) : a < b
+  return isNumeric(a) === isNumeric(b) && typeof a !== 'string' && typeof b !== 'string' && a < b
+}
+
+const WHOLE = /^-?\d{1,40}$/
+
+const isNumeric = (version: Version): boolean => typeof version === 'number' || typeof version === 'bigint'
+
+/** One that can be compared with nothing is none. */
+export function comparable(version: Version | undefined): Version | undefined {
+  return typeof version === 'string' || typeof version === 'bigint' || !Number.isNaN(Number(version))
+    ? version
+    : undefined
 }

@@ -50,10 +50,44 @@ describe('10. versions', () => {
     expect(load.cache.counts()).toMatchObject({ older: 1 })
   })
 
+  test.each([undefined, Number.NaN])(
+    'one without a version that can be compared (%s) takes its place, but not its guard',
+    async (none) => {
+      const { load, fill, failing } = loads({ version: (value) => (value as [Version])[0] })
+      await fill('a', [5])
+      await fill('a', [none])
+      expect(await failing('a')).toEqual([none])
+      await fill('a', [3])
+      expect(await failing('a')).toEqual([none])
+      await fill('a', [6])
+      expect(await failing('a')).toEqual([6])
+      expect(load.cache.counts()).toMatchObject({ written: 3, olderVersion: 1 })
+    },
+  )
+
+  test('a lower version is no answer of the cache either after the higher one was evicted; after a delete it is', async () => {
+    const { load, fill, failing } = loads({ version: (value) => (value as [Version])[0] }, { stale: { max: 1 } })
+    await fill('a', [5])
+    await fill('b', [1])
+    await fill('a', [3])
+    expect(await failing('a')).toBe(down)
+    expect(load.cache.counts()).toMatchObject({ olderVersion: 1 })
+    load.cache.delete('a')
+    await fill('a', [3])
+    expect(await failing('a')).toEqual([3])
+    await fill('b', [1])
+    load.cache.clear()
+    await fill('a', [2])
+    expect(await failing('a')).toEqual([2])
+  })
+
   test.each<[string, Version, Version]>([
     ['number', 2, 1],
     ['bigint', 2n, 1n],
     ['string', 'b', 'a'],
+    ['number in text', '10', '9'],
+    ['long number in text', '9007199254740993', '9007199254740992'],
+    ['number after a bigint', 10n, 3],
     ['date', new Date(2), new Date(1)],
   ])('a value with a lower %s for version is dropped, counted, told of, and still the answer', async (_, high, low) => {
     const { clock, registry, load, last, fill, failing } = loads({ version: (value) => (value as [Version])[0] })
