@@ -102,6 +102,7 @@ export {
   type Budgets,
   type BudgetsOptions,
   type BudgetUsage,
+  type PauseEntry,
 } from './request/budgets.js'
 export { gather, type Gathered } from './request/gather.js'
 export type { WorkInFlight } from './work-in-flight.js'

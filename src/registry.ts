@@ -5,7 +5,7 @@ import type { CallWatch } from './core/call.js'
 import { systemClock, type Clock } from './core/clock.js'
 import { ClosedError, OptionError } from './core/errors.js'
 import { Events } from './core/events.js'
-import { fn, group, oneOf, parse, text } from './core/options.js'
+import { clockSchema, fn, group, oneOf, parse, text } from './core/options.js'
 import {
   dependencySettings,
   parseDefaults,
@@ -35,7 +35,7 @@ export interface RegistryOptions {
 }
 
 const registrySchema = group({
-  clock: v.optional(v.custom<Clock>((clock) => typeof clock === 'object' && clock !== null, 'must be a clock')),
+  clock: v.optional(clockSchema),
   random: v.optional(v.custom<() => number>((random) => typeof random === 'function', 'must be a function')),
   defaults: v.optional(v.unknown()),
 })

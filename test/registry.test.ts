@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ClosedError, createRegistry, OptionError } from '../src/index.js'
+import { ClosedError, compose, createBudgets, createRegistry, OptionError } from '../src/index.js'
 import { ManualClock } from '../src/testing.js'
 import { watch } from './support/calls.js'
 import { rig } from './support/rig.js'
@@ -17,6 +17,16 @@ describe('naming', () => {
     const registry = createRegistry()
     registry.dependency('__proto__')
     expect(registry.snapshot()['__proto__']).toMatchObject({ known: true, available: true })
+  })
+})
+
+describe('a clock', () => {
+  it.each([[{}], [null], [{ now: () => 1, wall: () => 1 }], ['x']])('is refused when it is none: %o', (clock) => {
+    const options = { clock: clock as never }
+    const refusal = expect.objectContaining({ code: 'ERR_OPTION' }) as Error
+    expect(() => createRegistry(options)).toThrow(refusal)
+    expect(() => createBudgets({ slots: 1, classes: { pages: {} }, ...options })).toThrow(refusal)
+    expect(() => compose([], [], options)).toThrow(refusal)
   })
 })
 

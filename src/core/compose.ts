@@ -6,7 +6,7 @@ import { systemClock, type Clock } from './clock.js'
 import { OptionError } from './errors.js'
 import type { Guard, Recoverer } from './guard.js'
 import { InFlight } from './in-flight.js'
-import { duration, fn, group, parse, text } from './options.js'
+import { clockSchema, duration, fn, group, parse, text } from './options.js'
 import { placed, type GuardPolicy, type PolicyHost, type RecovererPolicy } from './policy.js'
 import { stallWatch } from './stall.js'
 import { Tally } from './tally.js'
@@ -36,7 +36,7 @@ const schema = group({
   name: v.optional(text),
   total: v.optional(duration),
   isFailure: v.optional(fn<NonNullable<ComposeOptions['isFailure']>>()),
-  clock: v.optional(v.custom<Clock>((clock) => typeof clock === 'object' && clock !== null)),
+  clock: v.optional(clockSchema),
   onError: v.optional(fn<(error: unknown) => void>()),
 })
 

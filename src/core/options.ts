@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { LONGEST_TIMER } from './clock.js'
+import { LONGEST_TIMER, type Clock } from './clock.js'
 import { OptionError } from './errors.js'
 
 const kind = (received: unknown): string => {
@@ -55,6 +55,15 @@ export const text = v.pipe(v.string(must('a string')), v.minLength(1, 'must not 
 
 /** A function of a known type; only that it is a function can be checked. */
 export const fn = <F>() => v.custom<F>((value) => typeof value === 'function', must('a function'))
+
+const CLOCK = ['now', 'wall', 'random', 'setTimer', 'clearTimer', 'afterPoll'] as const satisfies (keyof Clock)[]
+export const clockSchema = v.custom<Clock>(
+  (given) => {
+    const clock = Object(given) as Record<string, unknown>
+    return CLOCK.every((name) => typeof clock[name] === 'function')
+  },
+  `must be a clock, with ${CLOCK.join(', ')}`,
+)
 
 /** Anything but the given kinds is refused with a message that says what was expected. */
 export const oneOf = <const Values extends readonly string[]>(values: Values) =>

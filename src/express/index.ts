@@ -89,6 +89,11 @@ export function cofferdam<Name extends string = never>(options: ExpressGuardOpti
   }
 
   const enter: RequestHandler = (request, response, next) => {
+    // On a Router, or in an app that is mounted in another: nothing tells of that before a request comes.
+    if ((response as Carrier)[VISIT] !== undefined) {
+      next(new OptionError('guard', 'this request has come through a guard already; an app and its routers have one'))
+      return
+    }
     const visit = inbound.enter(request.headers, () => {
       if (response.headersSent) return
       answer(response, new DeadlineError('the time for the request is over'))

@@ -113,16 +113,18 @@ function install(app: FastifyInstance, options: FastifyGuardOptions): void {
   const guardOf = (config: RouteConfig, url: string, path = url): RouteGuard => {
     if (READINESS in config) return { budget: undefined, requires: [] }
     const { budget, requires = [], deadline } = config
-    if (deadline !== undefined) inbound.checkDeadline(deadline as number, `${path}.deadline`)
     if (!Array.isArray(requires)) throw new OptionError(`${path}.requires`, 'must be an array of names')
     for (const name of requires as string[])
       if (registry.get(name) === undefined)
         throw new OptionError(`${path}.requires`, `"${name}" is no dependency of the registry`)
-    if (budget === undefined) return { budget: inbound.budgets?.otherwise, requires: requires as string[] }
-    const own = typeof budget === 'object' && budget !== null
-    const name = own
-      ? ownBudget(budget as OwnBudget, url, `${path}.budget`, deadline as number | undefined)
-      : inbound.checkBudget(budget, `${path}.budget`)
+    const name =
+      budget === undefined
+        ? inbound.budgets?.otherwise
+        : typeof budget === 'object' && budget !== null
+          ? ownBudget(budget as OwnBudget, url, `${path}.budget`, deadline as number | undefined)
+          : inbound.checkBudget(budget, `${path}.budget`)
+    // Against the wait for its own budget: that of another class is nothing to it.
+    if (deadline !== undefined) inbound.checkDeadline(deadline as number, `${path}.deadline`, name)
     return { budget: name, requires: requires as string[] }
   }
 

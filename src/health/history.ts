@@ -1,3 +1,4 @@
+import { Log } from '../core/log.js'
 import type { Mode } from './override.js'
 import type { Cause } from './cause.js'
 
@@ -28,20 +29,15 @@ export interface HistoryEntry {
   readonly injected?: true
 }
 
-const MOST = 1_000
-
 /** What was decided and done, newest last, bounded. */
 export class History {
-  #entries: HistoryEntry[] = []
+  readonly #log = new Log<HistoryEntry>()
 
   add(entry: HistoryEntry): void {
-    this.#entries.push(Object.freeze(entry))
-    // Cut in halves, so that adding stays cheap.
-    if (this.#entries.length >= 2 * MOST) this.#entries = this.#entries.slice(-MOST)
+    this.#log.add(entry)
   }
 
   list(dependency?: string): readonly HistoryEntry[] {
-    const entries = dependency === undefined ? this.#entries : this.#entries.filter((e) => e.dependency === dependency)
-    return entries.slice(-MOST)
+    return this.#log.list(dependency === undefined ? undefined : (entry) => entry.dependency === dependency)
   }
 }

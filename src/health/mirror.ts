@@ -53,6 +53,9 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   #fired: Attempt | undefined
   #told: Attempt | undefined
   #mayClose = false
+  /** Its listeners have been told that it is half-open although its own timer was late. */
+  #aheadOfTimer = false
+  #unheard = false
 
   constructor(dependency: string, clock: Clock, report: (error: unknown) => void) {
     const rotor = new EventEmitter()
@@ -83,7 +86,10 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   /** A listener that throws would escape from `open()` and `close()` into the verdict. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (#rotor in this) this.#rotate(this.#clock.now())
+    if (#rotor in this) {
+      this.#rotate(this.#clock.now())
+      if (this.#unheard || (event === 'halfOpen' && this.#aheadOfTimer)) return true
+    }
     try {
       return super.emit(event, ...args)
     } catch (error) {
@@ -113,11 +119,14 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   showOpen(openFor: number): void {
     const { options } = this as unknown as { options: { resetTimeout: number } }
     options.resetTimeout = Math.max(1, Math.min(openFor, LONGEST_TIMER) - AHEAD)
+    // It is open still, under the timer that was late: it is opened anew, as if it had been half-open.
+    if (this.#aheadOfTimer) this.#closeUnheard()
     this.open()
   }
 
   showClosed(): void {
     this.#trial = undefined
+    this.#aheadOfTimer = false
     this.#mayClose = true
     this.close()
     this.#mayClose = false
@@ -132,6 +141,11 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   }
 
   beginTrial(attempt: Attempt): void {
+    // The loop was blocked past the time, or the clock is a manual one: opossum's own timer has not fired yet.
+    if (this.opened && !this.#aheadOfTimer) {
+      this.emit('halfOpen', 0)
+      this.#aheadOfTimer = true
+    }
     // A trial that gave its turn back has left opossum's `fire` pending: the next one takes it over.
     if (!this.halfOpen || this.#trial !== undefined) return
     this.#trial = deferred()
@@ -155,6 +169,12 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   dropTrial(): void {
     this.#trial = undefined
+  }
+
+  #closeUnheard(): void {
+    this.#unheard = true
+    super.close()
+    this.#unheard = this.#aheadOfTimer = false
   }
 
   #action(): Promise<undefined> {

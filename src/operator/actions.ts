@@ -126,8 +126,8 @@ const actions = {
   pause: action({ ...budget, reason: text, for: lasting }, ({ budgets }, { budget: name, ...options }) => {
     budgets!.pause(name, options)
   }),
-  resume: action(budget, ({ budgets }, { budget: name }) => {
-    budgets!.resume(name)
+  resume: action(budget, ({ budgets }, { budget: name, by }) => {
+    budgets!.resume(name, by === undefined ? {} : { by })
   }),
 } satisfies Record<string, Action>
 

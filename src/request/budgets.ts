@@ -3,7 +3,8 @@ import { bound } from '../core/bound.js'
 import { backgroundTimer, systemClock, type Clock, type Timer } from '../core/clock.js'
 import { BudgetExhaustedError, ClosedError, OptionError, type CofferdamError } from '../core/errors.js'
 import { Events } from '../core/events.js'
-import { count, countOrZero, duration, group, named, parse, text } from '../core/options.js'
+import { clockSchema, count, countOrZero, duration, group, named, parse, text } from '../core/options.js'
+import { Log } from '../core/log.js'
 import { Slots } from '../core/slots.js'
 
 const entries = {
@@ -17,9 +18,10 @@ const schema = group({
   slots: count,
   classes: named(classSchema, 'classes'),
   otherwise: v.optional(text),
-  clock: v.optional(v.custom<Clock>((clock) => typeof clock === 'object' && clock !== null, 'must be a clock')),
+  clock: v.optional(clockSchema),
 })
 const ownSchema = group({ slots: count, queue: v.optional(countOrZero), maxWait: v.optional(duration) })
+const resumeSchema = group({ by: v.optional(text) })
 const pauseSchema = group({
   reason: text,
   by: v.optional(text),
@@ -42,7 +44,7 @@ export interface BudgetsOptions<Name extends string> {
   /** Hard cap on requests at once, over all classes. */
   slots: number
   classes: Record<Name, BudgetOptions>
-  /** The class of requests that name none. Default: the first. */
+  /** The class of requests that name none, on Fastify; on Express such a route holds no slot. Default: the first. */
   otherwise?: NoInfer<Name>
   clock?: Clock
 }
@@ -64,10 +66,20 @@ export interface BudgetUsage {
 export interface BudgetEvents {
   /** A slot was taken back from a request that had not ended within its deadline and the grace after it. */
   reclaim: { class: string }
-  /** A class was paused, or is in force again. */
-  pause: { class: string; paused: boolean; reason?: string; by?: string }
+  /** A class was paused, or is in force again; `reason` of its end: `resumed` or `expired`. */
+  pause: { class: string; paused: boolean; reason: string; by?: string }
   /** A listener threw. */
   error: { error: unknown; event: string }
+}
+
+/** That a class was paused, or came into force again. */
+export interface PauseEntry {
+  /** Wall time, ms. */
+  readonly at: number
+  readonly class: string
+  readonly paused: boolean
+  readonly reason: string
+  readonly by?: string
 }
 
 interface Budget {
@@ -121,14 +133,15 @@ export class BudgetPermit {
  */
 export class Budgets<Name extends string = string> {
   readonly otherwise: Name
-  /** The longest wait that a class was given, ms, and which class that is. The default contradicts no deadline: it gives way. */
-  readonly longestWait: { readonly class: string; readonly maxWait: number } = { class: '', maxWait: 0 }
   readonly #clock: Clock
   readonly #pool: Slots
   readonly #budgets = new Map<string, Budget>()
   readonly #events = new Events<BudgetEvents>((error, event) => {
     if (event !== 'error') this.#events.emit('error', { error, event })
   })
+  /** How long one may wait, ms, in the classes that say so. The default contradicts no deadline: it gives way. */
+  readonly #waits = new Map<string, number>()
+  readonly #pauses = new Log<PauseEntry>()
   #inline = 0
   #closed: ClosedError | undefined
 
@@ -147,12 +160,19 @@ export class Budgets<Name extends string = string> {
           `${guaranteed} is more than atMost, ${atMost}`,
         )
       this.#add(name, { guaranteed, atMost }, given)
-      const { maxWait = 0 } = given
-      if (maxWait > this.longestWait.maxWait) this.longestWait = { class: name, maxWait }
+      if (given.maxWait !== undefined) this.#waits.set(name, given.maxWait)
     }
     this.otherwise = (otherwise ?? names[0]) as Name
     if (!this.#budgets.has(this.otherwise))
       throw new OptionError('createBudgets.otherwise', `"${this.otherwise}" is none of ${names.join(', ')}`)
+  }
+
+  /** The longest wait that a class was given, ms, and which class that is; of all, or of one. */
+  longestWait(of?: string): { readonly class: string; readonly maxWait: number } | undefined {
+    let longest: { class: string; maxWait: number } | undefined
+    for (const [name, maxWait] of this.#waits)
+      if ((of === undefined || of === name) && maxWait > (longest?.maxWait ?? 0)) longest = { class: name, maxWait }
+    return longest
   }
 
   /** The classes by name. */
@@ -214,18 +234,24 @@ export class Budgets<Name extends string = string> {
     const { reason, by, for: ms = 30 * 60_000 } = parse(pauseSchema, options, 'pause')
     this.#unpause(budget)
     const end = (): void => {
-      this.#resume(name, budget)
+      this.#resume(name, budget, 'expired')
     }
     const expiry = ms === Infinity ? undefined : backgroundTimer(this.#clock, end, ms)
     budget.paused = { reason, ...(by === undefined ? {} : { by }), until: this.#clock.wall() + ms, expiry }
     budget.refused += budget.slots.waiters
     budget.slots.pause(new BudgetExhaustedError(`the class ${name} is paused`))
-    this.#events.emit('pause', { class: name, paused: true, reason, ...(by === undefined ? {} : { by }) })
+    this.#note(name, true, reason, by)
   }
 
-  /** Ends a pause. @throws OptionError (`ERR_OPTION`) for an unknown class */
-  resume(name: Name): void {
-    this.#resume(name, this.#known(name))
+  /** Ends a pause; `by` whom, for the history. @throws OptionError (`ERR_OPTION`) for an unknown class */
+  resume(name: Name, options: { by?: string } = {}): void {
+    const { by } = parse(resumeSchema, options, 'resume')
+    this.#resume(name, this.#known(name), 'resumed', by)
+  }
+
+  /** Which classes were paused and came into force again, newest last; at most the last 1,000. */
+  history(): readonly PauseEntry[] {
+    return this.#pauses.list()
   }
 
   /**
@@ -307,11 +333,17 @@ export class Budgets<Name extends string = string> {
     return budget
   }
 
-  #resume(name: string, budget: Budget): void {
+  #resume(name: string, budget: Budget, reason: string, by?: string): void {
     if (budget.paused === undefined) return
     this.#unpause(budget)
     budget.slots.resume()
-    this.#events.emit('pause', { class: name, paused: false })
+    this.#note(name, false, reason, by)
+  }
+
+  #note(name: string, paused: boolean, reason: string, by: string | undefined): void {
+    const told = { class: name, paused, reason, ...(by === undefined ? {} : { by }) }
+    this.#pauses.add({ at: this.#clock.wall(), ...told })
+    this.#events.emit('pause', told)
   }
 
   #unpause(budget: Budget): void {

@@ -1,6 +1,8 @@
 import * as v from 'valibot'
 import { systemClock, type Clock } from '../core/clock.js'
-import { duration, group, parse } from '../core/options.js'
+import { OptionError } from '../core/errors.js'
+import { clockSchema, duration, group, parse } from '../core/options.js'
+import { isThenable } from '../core/thenable.js'
 import { Scope } from './scope.js'
 
 /** What came in time, and why the rest did not. */
@@ -11,7 +13,7 @@ export interface Gathered<Parts extends Record<string, unknown>> {
 
 const schema = group({
   within: duration,
-  clock: v.optional(v.custom<Clock>((clock) => typeof clock === 'object' && clock !== null, 'must be a clock')),
+  clock: v.optional(clockSchema),
 })
 
 /**
@@ -30,6 +32,7 @@ export async function gather<Parts extends Record<string, unknown>>(
   options: { within: number; clock?: Clock },
 ): Promise<Gathered<Parts>> {
   const { within, clock = systemClock } = parse(schema, options, 'gather')
+  if (typeof begin !== 'function') throw new OptionError('gather.begin', 'must be a function')
   const parent = Scope.current()
   const scope = new Scope(clock, within, parent?.floor ?? 0, parent)
   const timer = clock.setTimer(() => {
@@ -42,7 +45,7 @@ export async function gather<Parts extends Record<string, unknown>>(
   const values: [name: string, value: unknown][] = []
   const missing: [name: string, reason: unknown][] = []
   try {
-    const parts = scope.run(() => begin({ signal }))
+    const parts = checked(scope.run(() => begin({ signal })))
     const waits = Object.entries(parts).map(([name, part]) =>
       Promise.race([part, ended(signal, clock)]).then(
         (value) => {
@@ -78,4 +81,13 @@ function ended(signal: AbortSignal, clock: Clock): Promise<never> {
     if (signal.aborted) end()
     else signal.addEventListener('abort', end, { once: true })
   })
+}
+
+/** In JavaScript anything may come back. */
+function checked<Parts extends object>(parts: Parts): Parts {
+  const given: unknown = parts
+  if (isThenable(given)) given.then(undefined, () => undefined)
+  if (typeof given !== 'object' || given === null || isThenable(given))
+    throw new OptionError('gather.begin', 'must return the parts by name, and not a promise of them')
+  return parts
 }

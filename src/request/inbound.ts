@@ -62,10 +62,13 @@ export class Inbound<Name extends string> {
     })
   }
 
-  /** @throws OptionError for a deadline that a wait for a slot alone could use up */
-  checkDeadline(ms: number, path: string): number {
+  /**
+   * @param budget the only one that it is to do with; default all
+   * @throws OptionError for a deadline that a wait for a slot alone could use up
+   */
+  checkDeadline(ms: number, path: string, budget?: string): number {
     parse(duration, ms, path)
-    const longest = this.budgets?.longestWait
+    const longest = this.budgets?.longestWait(budget)
     if (longest !== undefined && longest.maxWait >= ms)
       throw new OptionError(path, `${ms} is not more than maxWait of the class ${longest.class}, ${longest.maxWait}`)
     return ms

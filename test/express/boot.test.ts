@@ -53,6 +53,27 @@ describe('what is wrong with an Express guard is told when the app is built', ()
       expect(() => majors[major]().use(cofferdam({ registry }))).not.toThrow()
     })
 
+    it.each(['a router', 'an app that is mounted'])(
+      `a second guard on %s, at the first request, on ${major}`,
+      async (kind) => {
+        const app = majors[major]()
+        const inner = kind === 'a router' ? majors[major].Router() : majors[major]()
+        const told: unknown[] = []
+        app.use(guard)
+        inner.use(cofferdam({ registry }))
+        app.use(inner)
+        const tell: ErrorRequestHandler = (error, _request, response, _next) => {
+          told.push(error)
+          response.status(500).end()
+        }
+        app.use(tell)
+        const site = await listening(createServer(app), () => undefined)
+        onTestFinished(() => site.close())
+        expect((await fetch(`http://127.0.0.1:${site.port}`)).status).toBe(500)
+        expect(told).toMatchObject([{ code: 'ERR_OPTION', path: 'guard' }])
+      },
+    )
+
     it(`and a guard that is missing, at the first request, on ${major}`, async () => {
       const app = majors[major]()
       app.get('/budget', guard.budget('pages'))

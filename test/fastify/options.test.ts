@@ -43,11 +43,23 @@ describe('a route', () => {
     ['one as long as its own deadline', { budget: { slots: 1, maxWait: 500 }, deadline: 500 }, '/x.budget.maxWait'],
     ['an unknown dependency', { requires: ['fed'] }, '/x.requires'],
     ['a deadline of 0', { deadline: 0 }, '/x.deadline'],
-    ['a deadline that a wait could use up', { deadline: 400 }, '/x.deadline'],
+    ['a deadline that a wait could use up', { deadline: 400, budget: 'slow' }, '/x.deadline'],
   ])('fails the boot: %s', async (_case, config, path) => {
     const app = Fastify()
     await app.register(cofferdam, { registry, budgets })
     expect(() => app.get('/x', { config: config as never }, () => 'x')).toThrow(optionError(path))
+  })
+
+  it.each([
+    { deadline: 400, budget: 'pages' },
+    { deadline: 400 },
+    { deadline: 400, budget: { slots: 1, maxWait: 50 } },
+  ])('may have less time than requests of another class may wait: %o', async (config) => {
+    const app = Fastify()
+    await app.register(cofferdam, { registry, budgets })
+    app.get('/x', { config: config as never }, () => 'x')
+    await app.ready()
+    expect((await app.inject('/x')).body).toBe('x')
   })
 
   it('that fails leaves no budget behind, and may wait nearly as long as it has time', async () => {

@@ -46,7 +46,7 @@ describe('what is wrong with a Fastify guard is told at boot', () => {
       expect(await boot({ budget: { slots } })).toMatchObject({ code: 'ERR_OPTION' })
     })
 
-  for (const deadline of [0, -1, NaN, 2 ** 31, '1000', 400])
+  for (const deadline of [0, -1, NaN, 2 ** 31, '1000'])
     it(`a deadline of ${String(deadline)}`, async () => {
       expect(await boot({ deadline })).toMatchObject({ code: 'ERR_OPTION', path: '/x.deadline' })
     })

@@ -171,6 +171,23 @@ describe('the opossum breaker of a dependency', () => {
     expect(circuit.stats).toMatchObject({ successes: 3, failures: 4, timeouts: 1, rejects: 1, fires: 9 })
   })
 
+  it.each([true, false])(
+    'tells that it is half-open once, also when its own timer was late (trial passes: %s)',
+    async (passes) => {
+      const { feed, seen, circuit, failing, succeed } = followed()
+      await failing(10)
+      seen.length = 0
+      await feed.clock.advance(1_000)
+      if (passes) await succeed(1)
+      else await failing(1)
+      await feed.clock.advance(0)
+      vi.advanceTimersByTime(1_000)
+      expect(seen.filter((event) => event === 'halfOpen')).toHaveLength(1)
+      expect(seen.indexOf('halfOpen')).toBeLessThan(seen.indexOf(passes ? 'close' : 'failure'))
+      expect([circuit.closed, feed.dependency.mode]).toEqual([passes, passes ? 'available' : 'unavailable'])
+    },
+  )
+
   it('has the same statistics whether somebody listens or nobody does', async () => {
     const statistics = async (heard: boolean): Promise<unknown> => {
       const feed = rig({ timeout: 100, bulkhead: { slots: 1, queue: 0 }, circuit: { consecutiveFailures: 3 } })

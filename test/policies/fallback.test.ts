@@ -92,6 +92,16 @@ describe('what may be served instead', () => {
     await expect(load('a', 'anna')).rejects.toBe(down)
   })
 
+  test('a wrapped operation is called in the class of the call', async () => {
+    const registry = createRegistry({ clock: new ManualClock() })
+    const backup = registry.dependency('backup', { bulkhead: { slots: 5, classes: { callbacks: { atMost: 1 } } } })
+    const other = backup.wrap(() => new Promise<string>(() => undefined), { name: 'other' })
+    const load = registry.dependency('feed').wrap((): Promise<string> => Promise.reject(down), { fallback: other })
+    void watch(load.with({ class: 'callbacks' })())
+    await settle()
+    expect(backup.inFlight()).toMatchObject([{ operation: 'other', class: 'callbacks' }])
+  })
+
   test('what a wrapped operation serves stale keeps its age', async () => {
     const clock = new ManualClock()
     const registry = createRegistry({ clock })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createBudgets, type BudgetEvents, type Budgets } from '../../src/index.js'
+import { createBudgets, OptionError, type BudgetEvents, type Budgets } from '../../src/index.js'
 import { BudgetPermit, type BudgetWait } from '../../src/request/budgets.js'
 import { ManualClock, settle } from '../../src/testing.js'
 import { watch } from '../support/calls.js'
@@ -317,7 +317,7 @@ describe('a budget of one route’s own', () => {
   it('says nothing of how long others wait', () => {
     const { made } = budgets()
     made.own({ slots: 2, maxWait: 9_000 })
-    expect(made.longestWait).toEqual({ class: 'callbacks', maxWait: 100 })
+    expect(made.longestWait()).toEqual({ class: 'callbacks', maxWait: 100 })
   })
 
   it('is another for each route, and never a class that is called the same', () => {
@@ -388,6 +388,23 @@ describe('a pause', () => {
     expect(made.usage().classes.callbacks!.paused).toBeUndefined()
   })
 
+  it('is in the history, with who did it and who ended it', async () => {
+    const { clock, made } = budgets()
+    const at = clock.wall()
+    made.pause('callbacks', { reason: 'upgrade', by: 'ann', for: 1_000 })
+    await clock.advance(500)
+    made.resume('callbacks', { by: 'bob' })
+    made.pause('stats', { reason: 'too many', for: 1_000 })
+    await clock.advance(1_000)
+    expect(made.history()).toEqual([
+      { at, class: 'callbacks', paused: true, reason: 'upgrade', by: 'ann' },
+      { at: at + 500, class: 'callbacks', paused: false, reason: 'resumed', by: 'bob' },
+      { at: at + 500, class: 'stats', paused: true, reason: 'too many' },
+      { at: at + 1_500, class: 'stats', paused: false, reason: 'expired' },
+    ])
+    expect(() => made.resume('stats', { by: 7 } as never)).toThrow(OptionError)
+  })
+
   it('is told of, and its end too, once each', async () => {
     const { clock, made } = budgets()
     const told: BudgetEvents['pause'][] = []
@@ -398,7 +415,7 @@ describe('a pause', () => {
     made.resume('callbacks')
     expect(told).toEqual([
       { class: 'callbacks', paused: true, reason: 'upgrade', by: 'ann' },
-      { class: 'callbacks', paused: false },
+      { class: 'callbacks', paused: false, reason: 'expired' },
     ])
     stop()
     made.pause('stats', { reason: 'x' })

@@ -24,6 +24,18 @@ describe('gather', () => {
     expect(all.value!.missing).toMatchObject({ failed: broken, hung: { code: 'ERR_DEADLINE' } })
   })
 
+  it.each<[string, unknown]>([
+    ['no function', 'x'],
+    ['nothing', () => undefined],
+    ['a promise of parts', () => Promise.resolve({ a: 1 })],
+    ['one that rejects', () => Promise.reject(new Error('none'))],
+  ])('refuses what gives no parts: %s', async (_, begin) => {
+    await expect(gather(begin as never, { within: 10 })).rejects.toMatchObject({
+      code: 'ERR_OPTION',
+      path: 'gather.begin',
+    })
+  })
+
   it('has the types of its parts', async () => {
     const { values, missing } = await gather(() => ({ feed: Promise.resolve(['a']), count: 1 }), { within: 10 })
     expectTypeOf(values.feed).toEqualTypeOf<string[] | undefined>()

@@ -173,6 +173,33 @@ describe('1. kinds: live: false with a second level', () => {
     expect(reader.runs).toHaveLength(0)
   })
 
+  test('a value that came with a call, or from a dump, and doesn’t tell how often it is refreshed, is looked after too', async () => {
+    const { store, refresher, reader, both, put } = processes()
+    const called = refresher.load('a')
+    await settle()
+    await put('called')
+    await called
+    const first = watch(reader.load('a'))
+    await reader.clock.advance(1)
+    expect(first.value).toBe('called')
+    const dumped = process(store, { live: false }, { timeout: 1_000 })
+    await dumped.clock.advance(1)
+    expect(dumped.load.cache.load(reader.load.cache.dump())).toMatchObject({ loaded: 1 })
+    refresher.load.refresh(['a'], { every })
+    await both(every)
+    await put('refreshed')
+    for (const one of [reader, dumped]) {
+      await one.clock.advance(6_000)
+      void watch(one.load('a'))
+      await one.clock.advance(1)
+      expect(await one.load('a')).toBe('refreshed')
+    }
+    const looks = store.gets.length
+    void watch(reader.load('a'))
+    await reader.clock.advance(1)
+    expect(store.gets.length).toBe(looks)
+  })
+
   test('what it puts there next is seen within its interval and a tenth, with one look in each tenth', async () => {
     const { store, refresher, reader, both, put } = processes()
     refresher.load.refresh(['a'], { every })
