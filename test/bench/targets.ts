@@ -25,6 +25,7 @@ const over = (name: string, subject: SubjectName, point = 1): { by: NonNullable<
 const closed = { what: 'closed, full stack, `signal` not read', of: 'closed', spot: cofferdam() }
 const refusedWithFallback = { what: 'refused, with fallback', of: 'refused-fallback', spot: cofferdam() }
 const waiting = { what: 'waiting for one of 10 slots, 1,000 callers', of: 'waiting', spot: cofferdam(1_000) }
+const hit = { what: 'a fresh value of the cache', of: 'cache-hit', spot: cofferdam(10_000) }
 const idle = 'memory of 10,000 idle dependencies'
 const timers = { of: 'idle-timers', atMost: 0 }
 
@@ -72,6 +73,8 @@ export const targets: readonly Target[] = [
   },
   { ...waiting, ...over('p-limit with p-timeout 7, Node 20’s', 'limited', 1_000), atMost: 1.3 },
   { ...waiting, ...over('p-limit with p-timeout 8 at its best', 'limited-8', 1_000), atMost: 1.3 },
+  { ...hit, ...over('bentocache', 'bentocache', 10_000), atMost: 1 },
+  { ...hit, ...over('async-cache-dedupe', 'async-cache-dedupe', 10_000), atMost: 1 },
   {
     what: 'bytes allocated a call, closed',
     of: 'allocation',
