@@ -9,7 +9,7 @@ describeWith('postgres', 'ZDZ, played again', () => {
     async () => {
       const { claims } = replay(await playHalves(() => undefined), [])
       const unguarded = claims.filter(({ says }) => says.startsWith('unguarded'))
-      expect([unguarded.length, claims.length]).toEqual([4, 24])
+      expect([unguarded.length, claims.length]).toEqual([4, 28])
       expect(claims.filter(({ holds }) => !holds).map(({ says }) => says)).toEqual([])
     },
   )

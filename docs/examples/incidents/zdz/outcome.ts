@@ -15,6 +15,9 @@ export interface Played {
   recovered: ReadonlyMap<string, number>
 }
 
+/** What a second site can do by itself: it is guarded, and the portal that it calls isn't. */
+export const ALONE = 'guarded second site of the unguarded portal'
+
 const phases = ['healthy', 'locked', 'paused', 'over']
 const percent = (rate: number): string => `${(rate * 100).toFixed(1)} %`
 const isGuarded = (name: string): boolean => name.startsWith('guarded')
@@ -39,6 +42,9 @@ export function outcome(played: Played, others: readonly Recording[]): { measure
         const second = `${name}, second site ${where}`
         return during.some(({ variant }) => variant === second) ? percent(lock(second).goodRate) : ''
       }),
+    ),
+    row('guarded second site: good pages during the lock', (name) =>
+      name === 'unguarded' && during.some(({ variant }) => variant === ALONE) ? percent(lock(ALONE).goodRate) : '',
     ),
     row('callbacks saved again after the lock, s', (name) => recoveryOf(played, name)?.toFixed(1) ?? ''),
   ]

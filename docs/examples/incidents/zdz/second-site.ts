@@ -6,7 +6,7 @@ export interface Item {
 }
 
 /** What the second site shows in its side bar when there is nothing of the first one: from another source. */
-const comicStrip: Item[] = [{ title: 'A comic strip' }]
+export const comicStrip: Item[] = [{ title: 'A comic strip' }]
 
 const fetchFeed = async (portal: string, signal?: AbortSignal): Promise<Item[]> => {
   const response = await fetch(`${portal}/feed`, signal === undefined ? {} : { signal })

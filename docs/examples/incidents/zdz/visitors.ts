@@ -1,5 +1,6 @@
 import type { Answer } from '../../replay/visitors.js'
 import { ARTICLES } from './database.js'
+import { comicStrip } from './second-site.js'
 
 /** A page that comes later is no good one. */
 export const goodWithin = 1_000
@@ -26,11 +27,13 @@ export function pageVisitor(portal: string, { saved }: Callbacks): (number: numb
   }
 }
 
-/** Of the second site, which shows the portal's feed. */
+/** Of the second site, which shows the portal's feed, or the last that it had; a comic strip is for who never had any. */
 export function secondVisitor(site: string): () => Promise<Answer> {
   return async () => {
     const response = await get(site)
-    return { status: response.status, good: response.ok && (await response.text()).includes('The second site') }
+    const page = await response.text()
+    const feed = page.includes('The second site') && !page.includes(comicStrip[0]!.title)
+    return { status: response.status, good: response.ok && feed }
   }
 }
 

@@ -4,7 +4,7 @@ import type { Recording } from '../../replay/recording.js'
 import { Started } from '../../replay/started.js'
 import { playUnderLoad } from '../../replay/under-load.js'
 import type { Incident, Print, Replay } from '../incident.js'
-import { outcome, type Played } from './outcome.js'
+import { ALONE, outcome, type Played } from './outcome.js'
 import { script, type Seen } from './script.js'
 import { startApart, startTogether, type Half } from './second-sites.js'
 import { guardedByPeers, halves, startVariants } from './variant.js'
@@ -62,6 +62,7 @@ async function playHalvesOn(
     seconds[`${half}, second site in the same process`] = await startTogether(half, portal, started)
     seconds[`${half}, second site in its own`] = await startApart(half, portal, started)
   }
+  seconds[ALONE] = await startApart('guarded', variants.find(({ name }) => name === 'unguarded')!.url, started)
   const loads = {
     ...Object.fromEntries(variants.map(({ name, url }) => [name, pageVisitor(url, callbacks.get(name)!)])),
     ...Object.fromEntries(Object.entries(seconds).map(([name, url]) => [name, secondVisitor(url)])),
