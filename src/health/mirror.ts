@@ -15,16 +15,23 @@ const BUCKETS = 10
 const AHEAD = 10
 
 /** Which of opossum's events a count stands for, and which of its statistics that event adds to. */
-const EVENTS: Partial<Record<keyof Counts, readonly [event: string, statistic: string]>> = {
-  fires: ['fire', 'fires'],
-  successes: ['success', 'successes'],
+const EVENTS: Partial<Record<keyof Counts, Pick<Known, 'event' | 'statistic'>>> = {
+  fires: { event: 'fire', statistic: 'fires' },
+  successes: { event: 'success', statistic: 'successes' },
   // opossum emits success for what its error filter passes over.
-  ignored: ['success', 'successes'],
-  failures: ['failure', 'failures'],
-  timeouts: ['timeout', 'timeouts'],
-  rejects: ['reject', 'rejects'],
-  full: ['semaphoreLocked', 'semaphoreRejections'],
-  fallbacks: ['fallback', 'fallbacks'],
+  ignored: { event: 'success', statistic: 'successes' },
+  failures: { event: 'failure', statistic: 'failures' },
+  timeouts: { event: 'timeout', statistic: 'timeouts' },
+  rejects: { event: 'reject', statistic: 'rejects' },
+  full: { event: 'semaphoreLocked', statistic: 'semaphoreRejections' },
+  fallbacks: { event: 'fallback', statistic: 'fallbacks' },
+}
+
+interface Known {
+  readonly event: string
+  readonly statistic: string
+  /** How many listeners opossum itself has for that event. */
+  readonly own: number
 }
 
 interface Statistics {
@@ -43,8 +50,7 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
   readonly #clock: Clock
   readonly #rotor: EventEmitter
   readonly #statistics: Statistics
-  /** How many listeners opossum itself has for each of these events. */
-  readonly #own = new Map<string, number>()
+  readonly #known: Partial<Record<keyof Counts, Known>> = {}
   readonly #report: (error: unknown) => void
   #rotated: number
   /** Settles the promise that opossum's pending `fire` waits for. */
@@ -73,7 +79,8 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
     this.#report = report
     this.#rotated = clock.now()
     this.#statistics = this.status as unknown as Statistics
-    for (const [event] of Object.values(EVENTS)) this.#own.set(event, this.listenerCount(event))
+    for (const [what, { event, statistic }] of Object.entries(EVENTS))
+      this.#known[what as keyof Counts] = { event, statistic, own: this.listenerCount(event) }
     // Whoever reads the statistics sees them as of now, although no timer turns them.
     for (const name of ['stats', 'status'] as const)
       Object.defineProperty(this, name, {
@@ -100,14 +107,14 @@ export class OpossumMirror extends CircuitBreaker<[], undefined> implements Mirr
 
   /** A count of the dependency, as opossum's event: without arguments or values. */
   count(what: keyof Counts, attempt: Attempt | undefined): void {
-    const known = EVENTS[what]
+    const known = this.#known[what]
     if (known === undefined) return
-    const [event, statistic] = known
+    const { event, statistic, own } = known
     const result = event === 'success' || event === 'failure'
     if (attempt !== undefined && attempt === (result ? this.#told : event === 'fire' ? this.#fired : undefined)) return
     const now = this.#momentOf(event, attempt)
     const took = attempt === undefined ? 0 : now - attempt.startedAt
-    if (this.listenerCount(event) === this.#own.get(event)) {
+    if (this.listenerCount(event) === own) {
       // Nobody listens but opossum itself, which does nothing more than this.
       this.#rotate(now)
       this.#statistics.increment(statistic, took)
