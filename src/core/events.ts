@@ -1,4 +1,4 @@
-import { ambient, inside } from './ambient.js'
+import { inside } from './ambient.js'
 
 /**
  * Typed events. A listener runs after the state has changed and can't hurt whoever emitted:
@@ -36,19 +36,9 @@ export class Events<Map extends object> {
     const listeners = this.#listeners[name]
     if (listeners === undefined) return
     Object.freeze(payload)
-    if (ambient.read() === undefined) this.#tellAll(listeners, payload, name)
-    else
-      inside(undefined, () => {
-        this.#tellAll(listeners, payload, name)
-      })
-  }
-
-  #tellAll<Name extends keyof Map>(
-    listeners: readonly ((payload: Map[Name]) => unknown)[],
-    payload: Map[Name],
-    name: Name,
-  ): void {
-    for (const listener of listeners) this.#tell(listener, payload, name)
+    inside(undefined, () => {
+      for (const listener of listeners) this.#tell(listener, payload, name)
+    })
   }
 
   #tell<Name extends keyof Map>(listener: (payload: Map[Name]) => unknown, payload: Map[Name], name: Name): void {

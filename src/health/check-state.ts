@@ -1,4 +1,4 @@
-import { kindOf } from './comparable.js'
+import { kindOf } from '../core/comparable.js'
 import { InvariantState, type Finding, type InvariantHost } from './invariant-state.js'
 import type { Check } from './invariant-definition.js'
 

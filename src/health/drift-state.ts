@@ -1,4 +1,4 @@
-import { distance, rankOf, type Comparable } from './comparable.js'
+import { distance, rankOf, type Comparable } from '../core/comparable.js'
 import { InvariantState, type Finding, type InvariantHost } from './invariant-state.js'
 import type { Drift, Read } from './invariant-definition.js'
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { fn, group, parse } from '../core/options.js'
-import type { Comparable } from './comparable.js'
+import type { Comparable } from '../core/comparable.js'
 import { define, polling, type Drift, type InvariantOptions, type Read } from './invariant-definition.js'
 
 const schema = group({

@@ -1,4 +1,4 @@
-import type { Rank } from './comparable.js'
+import type { Rank } from '../core/comparable.js'
 
 type Place = Rank['at']
 

@@ -1,4 +1,4 @@
-import { kindOf } from './comparable.js'
+import { kindOf } from '../core/comparable.js'
 import { Memory, type Order } from './invariant-memory.js'
 import { InvariantState, type CheckedRun, type Finding, type InvariantHost } from './invariant-state.js'
 import type { Identity, Read } from './invariant-definition.js'

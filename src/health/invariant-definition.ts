@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { duration, fn, parse, text } from '../core/options.js'
-import type { Comparable } from './comparable.js'
+import type { Comparable } from '../core/comparable.js'
 import { storeSchema, type InvariantStore } from './invariant-store.js'
 
 /** Reads what is to be watched. The signal aborts when its time is over or nobody waits for it any more. */

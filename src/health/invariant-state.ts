@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js'
 import { InvariantError, OptionError } from '../core/errors.js'
-import { kindOf } from './comparable.js'
+import { kindOf } from '../core/comparable.js'
 import { readWithin } from './invariant-read.js'
 import { StoreKey, type InvariantStore } from './invariant-store.js'
 import type { Invariant, Read } from './invariant-definition.js'

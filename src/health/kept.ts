@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { group } from '../core/options.js'
-import type { Rank } from './comparable.js'
+import type { Rank } from '../core/comparable.js'
 
 /** Something that was seen: a place in an order, or an identity. */
 export type Token = Rank | { readonly kind: 'string'; readonly at: string }

@@ -1,5 +1,5 @@
 import type { InvariantError } from '../core/errors.js'
-import { rankOf, type Comparable, type Rank } from './comparable.js'
+import { rankOf, type Comparable, type Rank } from '../core/comparable.js'
 import { HandedOut, type Ticket } from './handed-out.js'
 import { Memory, type Order } from './invariant-memory.js'
 import { InvariantState, type CheckedRun, type Finding, type InvariantHost } from './invariant-state.js'

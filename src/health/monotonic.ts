@@ -1,6 +1,6 @@
 import { OptionError } from '../core/errors.js'
 import { group, parse } from '../core/options.js'
-import type { Comparable } from './comparable.js'
+import type { Comparable } from '../core/comparable.js'
 import {
   define,
   remembering,

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { ErrorRequestHandler } from 'express'
+import type { ErrorRequestHandler, Express } from 'express'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { cofferdam } from '../../src/express/index.js'
 import { createBudgets, createRegistry } from '../../src/index.js'
@@ -8,6 +8,19 @@ import { listening, majors } from '../support/web/express.js'
 
 const registry = createRegistry()
 const budgets = createBudgets({ slots: 5, classes: { pages: {}, callbacks: { maxWait: 400 } } })
+
+/** The app, served, and what comes to its error handler. */
+async function telling(app: Express) {
+  const told: unknown[] = []
+  const tell: ErrorRequestHandler = (error, _request, response, _next) => {
+    told.push(error)
+    response.status(500).end()
+  }
+  app.use(tell)
+  const site = await listening(createServer(app), () => undefined)
+  onTestFinished(() => site.close())
+  return { site, told }
+}
 
 describe('what is wrong with an Express guard is told when the app is built', () => {
   const guard = cofferdam({ registry, budgets, deadline: 1_000 })
@@ -58,18 +71,11 @@ describe('what is wrong with an Express guard is told when the app is built', ()
       async (kind) => {
         const app = majors[major]()
         const inner = kind === 'a router' ? majors[major].Router() : majors[major]()
-        const told: unknown[] = []
         app.use(guard)
         inner.use(cofferdam({ registry }))
         app.use(inner)
-        const tell: ErrorRequestHandler = (error, _request, response, _next) => {
-          told.push(error)
-          response.status(500).end()
-        }
-        app.use(tell)
-        const site = await listening(createServer(app), () => undefined)
-        onTestFinished(() => site.close())
-        expect((await fetch(`http://127.0.0.1:${site.port}`)).status).toBe(500)
+        const { site, told } = await telling(app)
+        expect((await fetched(site, '/')).status).toBe(500)
         expect(told).toMatchObject([{ code: 'ERR_OPTION', path: 'guard' }])
       },
     )
@@ -81,14 +87,7 @@ describe('what is wrong with an Express guard is told when the app is built', ()
         '/wrapped',
         guard.budget('pages').wrap(() => undefined),
       )
-      const told: unknown[] = []
-      const tell: ErrorRequestHandler = (error, _request, response, _next) => {
-        told.push(error)
-        response.status(500).end()
-      }
-      app.use(tell)
-      const site = await listening(createServer(app), () => undefined)
-      onTestFinished(() => site.close())
+      const { site, told } = await telling(app)
       expect((await fetched(site, '/budget')).status).toBe(500)
       expect((await fetched(site, '/wrapped')).status).toBe(500)
       for (const error of told)

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
-import type { Comparable } from '../../src/health/comparable.js'
+import type { Comparable } from '../../src/core/comparable.js'
 import { drift } from '../../src/health/drift.js'
 import { identity } from '../../src/health/identity.js'
 import type { InvariantState } from '../../src/health/invariant-state.js'

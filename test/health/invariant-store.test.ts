@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Comparable } from '../../src/health/comparable.js'
+import type { Comparable } from '../../src/core/comparable.js'
 import { identity } from '../../src/health/identity.js'
 import type { InvariantStore } from '../../src/health/invariant-store.js'
 import { monotonic } from '../../src/health/monotonic.js'

@@ -3,7 +3,7 @@ import { OptionError } from '../../core/errors.js'
 import { age, count, duration, flag, fn, group } from '../../core/options.js'
 import type { Scope } from './key.js'
 import type { KeyvLike } from './second-store.js'
-import type { Version } from './store.js'
+import type { Version } from './version.js'
 
 export const staleEntries = {
   max: v.optional(count),

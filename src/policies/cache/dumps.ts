@@ -15,7 +15,8 @@ import { carriable } from './carriable.js'
 import { DumpLoading } from './loading.js'
 import type { KeyMaker } from './key.js'
 import type { Owner } from './owner.js'
-import type { Entry, Store, Version } from './store.js'
+import type { Entry, Store } from './store.js'
+import type { Version } from './version.js'
 import { WallTime } from './wall-time.js'
 
 const schema = group({ private: v.optional(flag) })

@@ -1,4 +1,4 @@
-import type { Version } from './store.js'
+import type { Version } from './version.js'
 
 /** Another number when what is written here changes: an older or newer process must not misread it. */
 const FORMAT = 1

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { DUMP_FORMAT, type LoadCounts, type Loading } from '../../core/dump.js'
 import { CacheDumpError } from '../../core/errors.js'
 import type { Dumped } from './dumps.js'
-import type { Version } from './store.js'
+import type { Version } from './version.js'
 import { deepFreeze } from './value.js'
 import type { WallTime } from './wall-time.js'
 

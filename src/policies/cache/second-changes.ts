@@ -4,7 +4,7 @@ import type { SecondKeys } from './second-key.js'
 import type { Objection, SecondMemory } from './second-memory.js'
 import type { SecondStore } from './second-store.js'
 import type { Write, WriteKind } from './second-writes.js'
-import { isLower, type Version } from './store.js'
+import { isLower, type Version } from './version.js'
 
 /** A store that counts in whole seconds takes less than one for "never". */
 const LEAST_TTL = 1_000

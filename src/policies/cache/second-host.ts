@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
-import type { Version, WriteResult } from './store.js'
+import type { WriteResult } from './store.js'
+import type { Version } from './version.js'
 
 /** What the second level of one operation has done, by reason. */
 export interface SecondCounts {

@@ -1,4 +1,4 @@
-import { isLower, type Version } from './store.js'
+import { isLower, type Version } from './version.js'
 
 /** Keys remembered; the one that was heard of longest ago is forgotten first. */
 const MOST = 10_000

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Owner } from './owner.js'
+import { isLower, type Version } from './version.js'
 
 /** What is kept of one key. */
 export interface Entry {
@@ -19,9 +20,6 @@ export interface Entry {
   /** At what age it is refreshed ahead of its time; 0 = not decided yet. */
   aheadAt: number
 }
-
-/** Something that grows with every change of the value at its source; whole numbers may be text (`'10'` is after `'9'`). */
-export type Version = number | bigint | string | Date
 
 /** Keys remembered as deleted; when the oldest is forgotten, the fence of its whole operation stands in. */
 const MOST_DELETED = 1_000
@@ -113,7 +111,7 @@ export class Store {
       value,
       startedAt,
       sequence,
-      version: version ?? held?.version,
+      version: version ?? held?.version ?? this.#gone?.get(key)?.version,
       expired: false,
       loaded: false,
       every,
@@ -143,7 +141,7 @@ export class Store {
       value,
       startedAt,
       sequence: ELSEWHERE,
-      version: version ?? held?.version,
+      version: version ?? held?.version ?? this.#gone?.get(key)?.version,
       expired,
       loaded: true,
       every,
@@ -191,6 +189,7 @@ export class Store {
     if (known !== -Infinity && (!certain || entry.startedAt <= known)) return 'older'
     if (held?.version !== undefined && entry.version !== undefined && isLower(entry.version, held.version))
       return 'older'
+    if (held === undefined && this.#wentHigher(key, entry.version)) return 'older'
     const { max, maxBytes } = this.#options
     if (held === undefined && lru.size >= max) return 'full'
     if (maxBytes !== undefined && this.#bytesOf(key, entry) > maxBytes - lru.calculatedSize) return 'full'
@@ -306,22 +305,4 @@ export class Store {
 /** Whether what is held is as new as what a call brings. */
 export function outranks(held: Entry, sequence: number, startedAt: number): boolean {
   return held.loaded ? held.startedAt > startedAt : held.sequence >= sequence
-}
-
-/** What can't be compared is not lower. Whole numbers in text, as drivers give 64 bits, are compared as numbers. */
-export function isLower(a: Version, b: Version): boolean {
-  if (typeof a === 'string' && typeof b === 'string')
-    return WHOLE.test(a) && WHOLE.test(b) ? BigInt(a) < BigInt(b) : a < b
-  return isNumeric(a) === isNumeric(b) && typeof a !== 'string' && typeof b !== 'string' && a < b
-}
-
-const WHOLE = /^-?\d{1,40}$/
-
-const isNumeric = (version: Version): boolean => typeof version === 'number' || typeof version === 'bigint'
-
-/** One that can be compared with nothing is none. */
-export function comparable(version: Version | undefined): Version | undefined {
-  return typeof version === 'string' || typeof version === 'bigint' || !Number.isNaN(Number(version))
-    ? version
-    : undefined
 }

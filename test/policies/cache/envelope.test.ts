@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { tombstone, unwrap, wrap } from '../../../src/policies/cache/envelope.js'
 import { SecondKeys } from '../../../src/policies/cache/second-key.js'
-import type { Version } from '../../../src/policies/cache/store.js'
+import type { Version } from '../../../src/policies/cache/version.js'
 
 const whole = { start: 5, value: { a: 1 }, version: undefined, expired: false }
 const throughJson = (envelope: unknown): unknown => JSON.parse(JSON.stringify(envelope)) as unknown

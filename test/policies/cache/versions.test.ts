@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Version } from '../../../src/policies/cache/store.js'
+import type { Version } from '../../../src/policies/cache/version.js'
 import { settle } from '../../../src/testing.js'
 import { watch } from '../../support/calls.js'
 import { down, loads } from '../../support/loads.js'
@@ -72,6 +72,10 @@ describe('10. versions', () => {
     await fill('a', [3])
     expect(await failing('a')).toBe(down)
     expect(load.cache.counts()).toMatchObject({ olderVersion: 1 })
+    await fill('a', [undefined])
+    await fill('a', [3])
+    expect(await failing('a')).toEqual([undefined])
+    expect(load.cache.counts()).toMatchObject({ olderVersion: 2 })
     load.cache.delete('a')
     await fill('a', [3])
     expect(await failing('a')).toEqual([3])
@@ -88,6 +92,7 @@ describe('10. versions', () => {
     ['number in text', '10', '9'],
     ['long number in text', '9007199254740993', '9007199254740992'],
     ['number after a bigint', 10n, 3],
+    ['position in a log', '16/B374D848', '16/9'],
     ['date', new Date(2), new Date(1)],
   ])('a value with a lower %s for version is dropped, counted, told of, and still the answer', async (_, high, low) => {
     const { clock, registry, load, last, fill, failing } = loads({ version: (value) => (value as [Version])[0] })
