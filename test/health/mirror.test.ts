@@ -184,6 +184,7 @@ describe('the opossum breaker of a dependency', () => {
       vi.advanceTimersByTime(1_000)
       expect(seen.filter((event) => event === 'halfOpen')).toHaveLength(1)
       expect(seen.indexOf('halfOpen')).toBeLessThan(seen.indexOf(passes ? 'close' : 'failure'))
+      expect(seen.filter((event) => event === 'open')).toHaveLength(passes ? 0 : 1)
       expect([circuit.closed, feed.dependency.mode]).toEqual([passes, passes ? 'available' : 'unavailable'])
     },
   )

@@ -38,11 +38,11 @@ describe('the room of a store', () => {
     const { store, held } = filled({ max: 5_000 }, 1_025)
     const moved = vi.spyOn(LRUCache.prototype, 'rentries')
     const owner = new Owner()
-    for (const [at, key] of keys(3_000, 2_000).entries()) store.write(owner, key, key, 0, at + 1, undefined)
+    for (const [at, key] of keys(3_500, 2_000).entries()) store.write(owner, key, key, 0, at + 1, undefined)
     expect(moved).not.toHaveBeenCalled()
     moved.mockRestore()
     expect(held()).toHaveLength(1_025)
-    expect([...store.of(owner)]).toHaveLength(3_000)
+    expect([...store.of(owner)]).toHaveLength(3_500)
   })
 
   it('does not grow for a key that is there already', () => {
